@@ -1,0 +1,1 @@
+"""The service: loads the trained models and answers HTTP requests."""

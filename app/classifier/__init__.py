@@ -1,0 +1,1 @@
+"""Pixels to class probabilities. Knows nothing of HTTP; training and serving both stand on it."""

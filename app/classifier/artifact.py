@@ -1,0 +1,219 @@
+"""The model file: one safetensors file that holds all that serving reads.
+
+Tensors:
+    weight               float32 [C, 784]
+    bias                 float32 [C]
+    check.images         uint8 [K, 28, 28], generated patterns
+    check.probabilities  float32 [K, C], the freshly trained model's answers to them
+
+The metadata is one JSON document (`Metadata`) under the key `softmax_serving`. The version of a model is the first 12
+hex digits of the file's SHA-256.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import safetensors
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from app.classifier.errors import ModelFileError
+from app.classifier.softmax import PIXELS, SIDE, SoftmaxRegression, to_inputs
+
+__all__ = ["FILE_NAME", "Artifact", "ClassScores", "Evaluation", "Metadata", "load", "save"]
+
+FILE_NAME = "model.safetensors"
+_METADATA_KEY = "softmax_serving"
+_MAX_BYTES = 64 * 2**20  # 20,000 classes; a larger file is not one of ours
+_CHECK_TOLERANCE = 1e-5  # machines round matrix products differently, by some 1e-7
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class ClassScores(_Record):
+    """One class on the test set; a score that would divide by zero is 0."""
+
+    label: str
+    precision: Share
+    recall: Share
+    f1: Share
+    sample_count: int = Field(ge=0)
+
+
+class Evaluation(_Record):
+    """What was measured on the test set, once, after training."""
+
+    sample_count: int = Field(gt=0)
+    accuracy: Share = Field(description="correct answers / samples")
+    accuracy_interval: tuple[Share, Share] = Field(description="95 % Wilson interval of the accuracy")
+    loss: float = Field(ge=0, description="mean cross-entropy, in nats")
+    calibration_error: Share = Field(description="expected calibration error over 15 equal bins of confidence")
+    classes: tuple[ClassScores, ...]
+    confusion_matrix: tuple[tuple[int, ...], ...] = Field(description="rows: true class, columns: predicted class")
+
+
+class Metadata(_Record):
+    """All that is known of a model besides its numbers."""
+
+    format_version: Literal[1] = 1
+    name: str = Field(min_length=1)
+    labels: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        min_length=2, description="in the order of class_id"
+    )
+    preprocessing: Literal["28x28 grayscale / 255"] = "28x28 grayscale / 255"
+    dataset: str
+    dataset_fingerprint: str = Field(description="SHA-256 over the training and test pixels and labels")
+    hyperparameters: dict[str, Any]
+    seed: int
+    library_versions: dict[str, str]
+    created_at: datetime
+    evaluation: Evaluation
+
+    @model_validator(mode="after")
+    def _fits_the_labels(self) -> Self:
+        count = len(self.labels)
+        if len(set(self.labels)) != count:
+            raise ValueError("the labels are not unique")
+        matrix = self.evaluation.confusion_matrix
+        if len(matrix) != count or any(len(row) != count for row in matrix):
+            raise ValueError(f"the confusion matrix is not {count}×{count}")
+        return self
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Artifact:
+    """A model file as loaded and proven."""
+
+    model: SoftmaxRegression
+    metadata: Metadata
+    version: str
+
+
+def save(path: Path, model: SoftmaxRegression, metadata: Metadata) -> str:
+    """Write the model file in one atomic step: a reader sees the old file or the new one, never a part.
+
+    Returns:
+        The version of what was written.
+
+    Raises:
+        OSError: the folder or the file can't be written; an existing file stays whole.
+    """
+    model = SoftmaxRegression(model.weight.detach().cpu().contiguous(), model.bias.detach().cpu().contiguous())
+    images = _check_patterns()
+    tensors = {
+        "weight": model.weight,
+        "bias": model.bias,
+        "check.images": images,
+        "check.probabilities": model.probabilities(to_inputs(images)),
+    }
+    content = save_tensors(tensors, {_METADATA_KEY: metadata.model_dump_json()})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _replace_file(path, content)
+    return _version(content)
+
+
+def load(path: Path) -> Artifact:
+    """Read a model file and prove it: format, shapes, finite values, unique labels, stored answers reproduced.
+
+    Raises:
+        ModelFileError: the file is missing, unreadable, damaged, of another format, or answers differently now.
+    """
+    content = _read(path)
+    try:
+        tensors = load_tensors(content)
+        metadata = Metadata.model_validate_json(_header_metadata(content)[_METADATA_KEY])
+    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+        raise ModelFileError(path, f"it is damaged or not a softmax-serving model ({_first_line(error)})") from error
+    _check_tensors(path, tensors, class_count=len(metadata.labels))
+    model = SoftmaxRegression(tensors["weight"], tensors["bias"])
+    answers = model.probabilities(to_inputs(tensors["check.images"]))
+    if not torch.allclose(answers, tensors["check.probabilities"], rtol=0, atol=_CHECK_TOLERANCE):
+        raise ModelFileError(path, "it no longer gives the answers that were stored with it after training")
+    return Artifact(model, metadata, _version(content))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ModelFileError(path, f"it is larger than {_MAX_BYTES} bytes, so not a softmax-serving model")
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise ModelFileError(path, "it does not exist; train one with `python -m training fit`") from error
+    except OSError as error:
+        raise ModelFileError(path, f"it can't be read ({error.strerror})") from error
+
+
+def _header_metadata(content: bytes) -> dict[str, str]:
+    """The string-to-string metadata that safetensors keeps in its header: 8 bytes of length, then JSON."""
+    length = int.from_bytes(content[:8], "little")
+    metadata: dict[str, str] = json.loads(content[8 : 8 + length]).get("__metadata__", {})
+    return metadata
+
+
+def _check_tensors(path: Path, tensors: dict[str, Tensor], class_count: int) -> None:
+    count = len(tensors["check.images"]) if "check.images" in tensors else 0
+    expected = {
+        "weight": (torch.float32, (class_count, PIXELS)),
+        "bias": (torch.float32, (class_count,)),
+        "check.images": (torch.uint8, (count, SIDE, SIDE)),
+        "check.probabilities": (torch.float32, (count, class_count)),
+    }
+    for name, (dtype, shape) in expected.items():
+        tensor = tensors.get(name)
+        if tensor is None or tensor.dtype != dtype or tuple(tensor.shape) != shape:
+            found = "none" if tensor is None else f"{tensor.dtype} {list(tensor.shape)}"
+            raise ModelFileError(path, f"tensor {name!r} should be {dtype} {list(shape)}, found {found}")
+        if not torch.isfinite(tensor).all():
+            raise ModelFileError(path, f"tensor {name!r} has values that are not finite")
+
+
+def _check_patterns() -> Tensor:
+    """Eight generated images, uint8 [8, 28, 28]: flat, ramps, checks, a disc, a frame and noise."""
+    ramp = torch.linspace(0, 255, SIDE).to(torch.uint8).expand(SIDE, SIDE)
+    rows, columns = torch.meshgrid(torch.arange(SIDE), torch.arange(SIDE), indexing="ij")
+    center = (SIDE - 1) / 2
+    checks = ((rows // 4 + columns // 4) % 2 * 255).to(torch.uint8)
+    disc = ((rows - center) ** 2 + (columns - center) ** 2 < 81).to(torch.uint8) * 255
+    frame = torch.full((SIDE, SIDE), 255, dtype=torch.uint8)
+    frame[4:-4, 4:-4] = 0
+    noise = torch.randint(0, 256, (SIDE, SIDE), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    flat = torch.zeros(SIDE, SIDE, dtype=torch.uint8)
+    return torch.stack([flat, flat + 255, ramp, ramp.T, checks, disc, frame, noise])
+
+
+def _replace_file(path: Path, content: bytes) -> None:
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _version(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:12]
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return str(error).partition("\n")[0]

@@ -1,0 +1,150 @@
+"""File bytes to the 28×28 grayscale pixels that the model sees: the one preprocessing of training and serving.
+
+Grayscale is taken as it is; 1-bit and palette images are expanded; 16-bit is scaled by 1/257; colour becomes
+luminance (ITU-R 601, as Pillow computes it); transparency is laid over the background, which is black.
+"""
+
+import io
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    ImageOps,
+    JpegImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+from torch import Tensor
+
+from app.classifier.errors import (
+    DamagedImageError,
+    ImageError,
+    NotAnImageError,
+    SeveralFramesError,
+    TooManyPixelsError,
+    UnsupportedModeError,
+    WrongSizeError,
+)
+from app.classifier.softmax import SIDE
+
+__all__ = ["FORMATS", "MAX_PIXELS", "read_pixels", "stack"]
+
+# Only these decoders ever see a byte of an upload, the most likely one first.
+_DECODERS = (
+    PngImagePlugin.PngImageFile,
+    JpegImagePlugin.JpegImageFile,
+    BmpImagePlugin.BmpImageFile,
+    GifImagePlugin.GifImageFile,
+    WebPImagePlugin.WebPImageFile,
+    TiffImagePlugin.TiffImageFile,
+    PpmImagePlugin.PpmImageFile,
+)
+FORMATS = tuple(decoder.format for decoder in _DECODERS)
+_ACCEPTS = tuple(Image.OPEN[name][1] for name in FORMATS)
+
+# A larger image is refused before it is decoded: 16 million pixels take 64 MB as RGBA.
+MAX_PIXELS = 16_000_000
+
+
+def read_pixels(content: bytes, *, name: str = "file", resize: bool = False, invert: bool = False) -> bytes:
+    """Decode one image file into what the model sees.
+
+    Args:
+        content: the file's bytes, in one of FORMATS.
+        name: what errors call the file.
+        resize: fit an image of any size into 28×28, area-averaged and letter-boxed in black; without it, any other
+            size is an error.
+        invert: turn dark-on-light into the light-on-dark of the data sets; what is transparent stays background.
+
+    Returns:
+        784 pixel values 0-255, row-major.
+
+    Raises:
+        ImageError: the file can't be classified; the class says why.
+    """
+    decoder = _decoder(content, name)
+    try:
+        image = decoder(io.BytesIO(content))
+        if image.size != (SIDE, SIDE):
+            _check_size(image.size, name, resize=resize)
+        _check_frames(image, name)
+        gray = _to_grayscale(image, name, background=255 if invert else 0)
+    except ImageError:
+        raise
+    except Exception as error:  # on damaged bytes Pillow raises OSError, SyntaxError, ValueError, struct.error, ...
+        raise DamagedImageError(f"{name} looks like {decoder.format}, but it can't be decoded: {error}.") from error
+    if invert:
+        gray = ImageOps.invert(gray)
+    if gray.size != (SIDE, SIDE):
+        gray = _letter_box(gray)
+    return gray.tobytes()
+
+
+def stack(images: Sequence[bytes]) -> Tensor:
+    """Join results of `read_pixels` into one tensor, uint8 [N, 28, 28]."""
+    return torch.frombuffer(bytearray().join(images), dtype=torch.uint8).view(-1, SIDE, SIDE)
+
+
+def _decoder(content: bytes, name: str) -> type[ImageFile.ImageFile]:
+    signature = content[:16]
+    for accepts, decoder in zip(_ACCEPTS, _DECODERS, strict=True):
+        if accepts is None or accepts(signature) is True:
+            return decoder
+    raise NotAnImageError(f"{name} is not an image in a format that is read; send one of {', '.join(FORMATS)}.")
+
+
+def _check_size(size: tuple[int, int], name: str, *, resize: bool) -> None:
+    width, height = size
+    if not resize:
+        raise WrongSizeError(
+            f"{name} is {width}×{height} pixels, the model takes {SIDE}×{SIDE}; send that size, or ask for resize=true."
+        )
+    if width * height > MAX_PIXELS:
+        raise TooManyPixelsError(
+            f"{name} is {width}×{height} pixels, more than the {MAX_PIXELS:,} that are decoded; send a smaller image."
+        )
+
+
+def _check_frames(image: Image.Image, name: str) -> None:
+    if getattr(image, "is_animated", False):
+        raise SeveralFramesError(f"{name} has several frames or pages; send an image of one frame.")
+
+
+def _to_grayscale(image: Image.Image, name: str, *, background: int) -> Image.Image:
+    if image.mode == "L" and not image.info:
+        return image  # the common case: nothing to convert, to lay over a background or to turn upright
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):
+        return _scale_16_bit(image, name)
+    if image.mode in ("F", "LAB", "HSV"):
+        raise UnsupportedModeError(
+            f"{name} has {image.mode} pixels, which have no fixed grayscale range; send 1-, 8- or 16-bit gray, or RGB."
+        )
+    if image.has_transparency_data:
+        ground = Image.new("RGBA", image.size, (background, background, background, 255))
+        image = Image.alpha_composite(ground, image.convert("RGBA"))
+    return image.convert("L")
+
+
+def _scale_16_bit(image: Image.Image, name: str) -> Image.Image:
+    values = image.convert("I")
+    low, high = cast("tuple[int, int]", values.getextrema())
+    if low < 0 or high > 65535:
+        raise UnsupportedModeError(f"{name} has values from {low} to {high}; 16-bit gray takes 0 to 65535.")
+    # 65535 / 257 = 255; adding a half makes the cut to whole numbers a rounding.
+    return values.convert("F").point(lambda value: value * (1 / 257) + 0.5).convert("L")
+
+
+def _letter_box(gray: Image.Image) -> Image.Image:
+    scale = SIDE / max(gray.size)
+    width, height = (max(1, round(length * scale)) for length in gray.size)
+    boxed = Image.new("L", (SIDE, SIDE))
+    boxed.paste(gray.resize((width, height), Image.Resampling.BOX), ((SIDE - width) // 2, (SIDE - height) // 2))
+    return boxed
