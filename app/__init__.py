@@ -1,1 +1,3 @@
 """The service: loads the trained models and answers HTTP requests."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,57 @@
+"""`python -m app`: serve the models. Flags win over SOFTMAX_* variables."""
+
+import copy
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvicorn
+from pydantic import ValidationError
+from uvicorn.config import LOGGING_CONFIG
+
+from app.settings import Settings
+
+cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@cli.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="address to listen on  [default: 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="port to listen on  [default: 8000]")] = None,
+    models_dir: Annotated[Path | None, typer.Option(help="folder of the models  [default: models]")] = None,
+) -> None:
+    """Serve every model under the models folder over HTTP."""
+    flags = {"HOST": host, "PORT": port, "MODELS_DIR": models_dir}
+    os.environ |= {f"SOFTMAX_{name}": str(value) for name, value in flags.items() if value is not None}
+    settings = _settings()
+    uvicorn.run(
+        "app.main:create_app",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        server_header=False,
+        access_log=False,
+        log_config=_log_config(),
+    )
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        for problem in error.errors():
+            name = "_".join(str(part) for part in problem["loc"]).upper()
+            typer.echo(f"SOFTMAX_{name}={problem['input']}: {problem['msg']}.", err=True)
+        sys.exit(2)
+
+
+def _log_config() -> dict[str, Any]:
+    config = copy.deepcopy(LOGGING_CONFIG)
+    config["loggers"]["app"] = {"handlers": ["default"], "level": "INFO", "propagate": False}
+    return config
+
+
+if __name__ == "__main__":
+    cli(prog_name="python -m app")

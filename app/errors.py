@@ -1,0 +1,130 @@
+"""What the service refuses, and how a refusal looks: one table from exception to status, one problem document.
+
+ServiceError
+├── BadRequestError             the request can't be read
+├── NoSuchModelError            the name is not among the models
+├── TooLargeError               the body is over its limit
+├── UnsupportedMediaTypeError   the body is of a kind that the route does not take
+└── NotReadyError               there is no model to answer with
+
+The classifier's own exceptions (`app.classifier.errors`) stand in the same table.
+"""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.classifier.errors import (
+    DamagedImageError,
+    NotAnImageError,
+    SeveralFramesError,
+    TooManyPixelsError,
+    UnsupportedModeError,
+    WrongSizeError,
+)
+
+__all__ = [
+    "PROBLEM_MEDIA_TYPE",
+    "BadRequestError",
+    "NoSuchModelError",
+    "NotReadyError",
+    "ServiceError",
+    "TooLargeError",
+    "UnsupportedMediaTypeError",
+    "describe",
+    "problem",
+    "problem_response",
+]
+
+logger = logging.getLogger(__name__)
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+
+
+class ServiceError(Exception):
+    """A refusal; its text names the culprit, the limit and what to do."""
+
+
+class BadRequestError(ServiceError):
+    pass
+
+
+class NoSuchModelError(ServiceError):
+    pass
+
+
+class TooLargeError(ServiceError):
+    pass
+
+
+class UnsupportedMediaTypeError(ServiceError):
+    pass
+
+
+class NotReadyError(ServiceError):
+    pass
+
+
+_STATUS_AND_TITLE: dict[type[Exception], tuple[int, str]] = {
+    BadRequestError: (400, "Unreadable request"),
+    NoSuchModelError: (404, "No such model"),
+    TooLargeError: (413, "Body too large"),
+    TooManyPixelsError: (413, "Too many pixels"),
+    UnsupportedMediaTypeError: (415, "Unsupported media type"),
+    NotAnImageError: (415, "Not an image"),
+    DamagedImageError: (422, "Damaged image"),
+    WrongSizeError: (422, "Wrong image size"),
+    SeveralFramesError: (422, "Several frames"),
+    UnsupportedModeError: (422, "Unsupported pixels"),
+    NotReadyError: (503, "Not ready"),
+}
+
+_EXTRA_HEADERS: dict[int, dict[str, str]] = {
+    413: {"Connection": "close"},  # so that the rest of the body need not be read
+    503: {"Retry-After": "1"},
+}
+
+
+def describe(error: Exception) -> tuple[int, str, str]:
+    """The status, title and detail that an exception is answered with; an unexpected one tells nothing of itself."""
+    if isinstance(error, HTTPException):
+        return error.status_code, HTTPStatus(error.status_code).phrase, _http_detail(error)
+    if isinstance(error, RequestValidationError):
+        first = error.errors()[0]
+        return 400, "Unreadable request", f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}."
+    status_and_title = _STATUS_AND_TITLE.get(type(error))
+    if status_and_title is None:
+        return 500, "Internal error", "The service failed; its log has the reason under this request id."
+    return *status_and_title, str(error)
+
+
+def problem_response(request: Request, error: Exception) -> Response:
+    """Answer an exception with a problem document (RFC 9457); this is the handler of every one of them."""
+    status, title, detail = describe(error)
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        logger.error("Request %s failed.", request.scope["request_id"], exc_info=error)
+    content = problem(status, title, detail) | {"request_id": request.scope["request_id"]}
+    headers = dict(_EXTRA_HEADERS.get(status, {}))
+    if isinstance(error, HTTPException):
+        headers |= error.headers or {}
+    return Response(orjson.dumps(content), status, headers, PROBLEM_MEDIA_TYPE)
+
+
+def problem(status: int, title: str, detail: str) -> dict[str, Any]:
+    """The members that every problem has, alone or within a batch."""
+    kind = title.lower().replace(" ", "-")
+    return {"type": f"urn:softmax-serving:{kind}", "title": title, "status": status, "detail": detail}
+
+
+def _http_detail(error: HTTPException) -> str:
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return "There is nothing at this path; /docs lists what there is."
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        return f"This path takes {(error.headers or {}).get('Allow', 'another method')}."
+    return str(error.detail)

@@ -1,0 +1,113 @@
+"""The models being served."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from app.classifier import artifact
+from app.classifier.artifact import Artifact
+from app.classifier.errors import ModelFileError
+from app.classifier.images import stack
+from app.classifier.softmax import to_inputs
+from app.errors import NoSuchModelError, NotReadyError
+from app.schemas import ModelReference, Prediction
+
+__all__ = ["LiveModel", "LiveModels"]
+
+logger = logging.getLogger(__name__)
+
+_PREFERRED_DEFAULT = "fashion-mnist"
+
+
+class LiveModel:
+    """A loaded model under the name of its folder."""
+
+    def __init__(self, name: str, loaded: Artifact) -> None:
+        self.name = name
+        self.version = loaded.version
+        self.metadata = loaded.metadata
+        self.reference: ModelReference = {"name": name, "version": loaded.version}
+        self._model = loaded.model
+        self._labels = loaded.metadata.labels
+
+    def predict(self, images: Sequence[bytes]) -> list[Prediction]:
+        """Classify images as `read_pixels` returns them, all in one matrix product."""
+        rows = self._model.probabilities(to_inputs(stack(images))).tolist()
+        return [self._prediction(row) for row in rows]
+
+    def _prediction(self, row: list[float]) -> Prediction:
+        confidence = max(row)
+        class_id = row.index(confidence)
+        return {
+            "label": self._labels[class_id],
+            "class_id": class_id,
+            "confidence": confidence,
+            "probabilities": dict(zip(self._labels, row, strict=True)),
+            "model": self.reference,
+        }
+
+
+class LiveModels:
+    """Every model under one folder, by name; and why each of the others could not be loaded."""
+
+    def __init__(self, folder: Path, default: str | None = None) -> None:
+        """Load all that is there. What can't be loaded is logged and kept in `failures`, not raised.
+
+        Args:
+            folder: each of its sub-folders with a model file is a model.
+            default: the model that answers when none is named; None: fashion-mnist, else the first by name.
+        """
+        self._folder = folder
+        self._default = default
+        self._models: dict[str, LiveModel] = {}
+        self.failures: dict[str, str] = {}
+        for path in self._paths():
+            self._load(path)
+
+    def __iter__(self) -> Iterator[LiveModel]:
+        return iter(self._models.values())
+
+    def get(self, name: str | None = None) -> LiveModel:
+        """The model of that name, or the default model.
+
+        Raises:
+            NoSuchModelError: no folder has this name.
+            NotReadyError: its file, or any file, could not be loaded.
+        """
+        wanted = name or self.default_name
+        model = self._models.get(wanted)
+        if model is not None:
+            return model
+        if wanted in self.failures:
+            raise NotReadyError(self.failures[wanted])
+        if name is None:
+            raise NotReadyError(self._why_no_default())
+        raise NoSuchModelError(f"There is no model {name[:80]!r}; there is {', '.join(self._models) or 'none'}.")
+
+    @property
+    def default_name(self) -> str:
+        if self._default is not None:
+            return self._default
+        names = sorted(self._models.keys() | self.failures.keys())
+        return _PREFERRED_DEFAULT if _PREFERRED_DEFAULT in names or not names else names[0]
+
+    def _paths(self) -> list[Path]:
+        try:
+            return sorted(self._folder.glob(f"*/{artifact.FILE_NAME}"))
+        except OSError as error:
+            logger.error("Models folder %s can't be read: %s.", self._folder, error.strerror)
+            return []
+
+    def _load(self, path: Path) -> None:
+        name = path.parent.name
+        try:
+            self._models[name] = LiveModel(name, artifact.load(path))
+        except ModelFileError as error:
+            self.failures[name] = str(error)
+            logger.error("%s", error)
+        else:
+            logger.info("Model %s, version %s, loaded from %s.", name, self._models[name].version, path)
+
+    def _why_no_default(self) -> str:
+        path = self._folder / self.default_name / artifact.FILE_NAME
+        return f"Model file {path}: it does not exist; train one with `python -m training fit`."

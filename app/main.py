@@ -1,0 +1,70 @@
+"""The application: wiring only."""
+
+import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import torch
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from app import __version__
+from app.classifier.errors import ClassifierError
+from app.errors import ServiceError, problem_response
+from app.front import DirectRoute, Front
+from app.live_models import LiveModels
+from app.routes import health, metrics, models, predict
+from app.settings import Settings
+from app.telemetry import Telemetry
+
+__all__ = ["Service", "create_app"]
+
+_ROUTERS = (predict.router, models.router, metrics.router, health.router)
+
+
+class Service(FastAPI):
+    """FastAPI behind the front."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Put the front before FastAPI's own middleware, so that it sees every request and every answer."""
+        direct = [route for router in _ROUTERS for route in router.routes if isinstance(route, DirectRoute)]
+        return Front(super().build_middleware_stack(), direct, self.state.telemetry)
+
+
+def create_app(settings: Settings | None = None) -> Service:
+    """Build the service: `uvicorn --factory app.main:create_app`.
+
+    Args:
+        settings: None takes them from SOFTMAX_* environment variables.
+    """
+    app = Service(
+        title="softmax-serving",
+        summary="Class probabilities of 28×28 grayscale images, by softmax regression.",
+        version=__version__,
+        lifespan=_lifespan,
+    )
+    app.state.settings = settings or Settings()
+    app.state.models = LiveModels(app.state.settings.models_dir, app.state.settings.default_model)
+    app.state.telemetry = Telemetry(app.state.models)
+    for router in _ROUTERS:
+        app.include_router(router)
+    for kind in (ServiceError, ClassifierError, HTTPException, RequestValidationError, Exception):
+        app.add_exception_handler(kind, _refuse)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    torch.set_num_threads(1)  # the work of one request is too small to share out
+    gc.collect()
+    gc.freeze()  # what is loaded now stays: full collections need not walk it, and p99 keeps near p50
+    with torch.inference_mode():  # entered once: per request it would cost more than the matrix product
+        yield
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    return problem_response(request, error)

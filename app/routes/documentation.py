@@ -1,0 +1,30 @@
+"""What OpenAPI says of bodies and refusals that FastAPI can't derive from a signature."""
+
+from http import HTTPStatus
+from typing import Any
+
+from app.errors import PROBLEM_MEDIA_TYPE
+from app.schemas import Problem
+
+__all__ = ["one_image", "problems"]
+
+_IMAGE = {"type": "string", "format": "binary", "description": "PNG, JPEG, BMP, GIF, WebP, TIFF or PGM; one frame"}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The problem documents that a route may answer with."""
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "model": Problem,
+            "content": {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status in statuses
+    }
+
+
+def one_image() -> dict[str, Any]:
+    """A body with one image: the form's part `file`, or the image itself."""
+    form = {"type": "object", "required": ["file"], "properties": {"file": _IMAGE}}
+    content = {"multipart/form-data": {"schema": form}, "image/*": {"schema": _IMAGE}}
+    return {"requestBody": {"required": True, "content": content}}

@@ -1,0 +1,26 @@
+"""`GET /livez` and `GET /readyz`, for probes."""
+
+from fastapi import APIRouter, Response, status
+
+from app.errors import NotReadyError
+from app.routes.state import Models
+from app.schemas import Status
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/livez")
+async def livez() -> Status:
+    """The process answers."""
+    return {"status": "alive"}
+
+
+@router.get("/readyz", responses={503: {"model": Status, "description": "The default model can't answer"}})
+async def readyz(models: Models, response: Response) -> Status:
+    """The default model is loaded and proven."""
+    try:
+        models.get()
+    except NotReadyError as error:
+        response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+        return {"status": "not ready", "reason": str(error)}
+    return {"status": "ready"}

@@ -1,0 +1,31 @@
+"""`GET /models` and `GET /models/{name}`: what is loaded, with version and evaluation."""
+
+from fastapi import APIRouter
+
+from app.live_models import LiveModel
+from app.routes.documentation import problems
+from app.routes.state import Models
+from app.schemas import ModelCard, ModelList
+
+router = APIRouter(prefix="/models", tags=["models"])
+
+
+@router.get("")
+async def list_models(models: Models) -> ModelList:
+    """Every model that is served, and every model file that could not be loaded."""
+    return {"models": [_card(model, models.default_name) for model in models], "failed": models.failures}
+
+
+@router.get("/{name}", responses=problems(404, 503))
+async def show_model(name: str, models: Models) -> ModelCard:
+    """One model: its version, labels, origin and evaluation."""
+    return _card(models.get(name), models.default_name)
+
+
+def _card(model: LiveModel, default_name: str) -> ModelCard:
+    return {
+        "name": model.name,
+        "version": model.version,
+        "default": model.name == default_name,
+        "metadata": model.metadata,
+    }

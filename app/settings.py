@@ -1,0 +1,24 @@
+"""The service's settings, from SOFTMAX_* environment variables. Made by `create_app`, never at import."""
+
+from pathlib import Path
+
+from pydantic import ByteSize, Field, NonNegativeInt, PositiveInt
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+__all__ = ["Settings"]
+
+
+class Settings(BaseSettings):
+    """Each field is the environment variable SOFTMAX_<FIELD>; sizes may be written like `1MiB`."""
+
+    model_config = SettingsConfigDict(env_prefix="SOFTMAX_", frozen=True)
+
+    models_dir: Path = Field(default=Path("models"), description="each sub-folder with a model.safetensors is a model")
+    default_model: str | None = Field(
+        default=None, description="answers when the caller names none; unset: fashion-mnist, else the first by name"
+    )
+    host: str = "127.0.0.1"
+    port: NonNegativeInt = Field(default=8000, le=65535)
+    max_image_bytes: ByteSize = Field(default=ByteSize(2**20), description="largest image file")
+    max_batch_bytes: ByteSize = Field(default=ByteSize(16 * 2**20), description="largest body with many images")
+    max_batch_images: PositiveInt = Field(default=1024, description="most images in one request")

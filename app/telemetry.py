@@ -1,0 +1,84 @@
+"""What the service counts, for Prometheus and for `GET /metrics` in JSON."""
+
+from collections import Counter as Tally
+from collections.abc import Iterable
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from app.live_models import LiveModels
+from app.schemas import LiveFigures
+
+__all__ = ["Telemetry"]
+
+_LATENCY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)  # seconds
+
+
+class Telemetry:
+    """The metrics of one application."""
+
+    def __init__(self, models: LiveModels) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Histogram(
+            "http_request_duration_seconds",
+            "Time from the request's headers to its answer",
+            ("method", "route", "status"),
+            buckets=_LATENCY_BUCKETS,
+            registry=self._registry,
+        )
+        self._predictions = Counter(
+            "softmax_predictions", "Images classified", ("model", "label"), registry=self._registry
+        )
+        self._registry.register(_ModelCollector(models))
+        self._request_series: dict[tuple[str, str, int], Histogram] = {}
+        self._prediction_series: dict[tuple[str, str], Counter] = {}
+
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one answered request."""
+        key = (method, route, status)
+        series = self._request_series.get(key)
+        if series is None:  # looking a series up by its labels takes longer than counting
+            series = self._request_series[key] = self._requests.labels(*key)
+        series.observe(seconds)
+
+    def prediction(self, model: str, label: str) -> None:
+        """Count one classified image."""
+        key = (model, label)
+        series = self._prediction_series.get(key)
+        if series is None:
+            series = self._prediction_series[key] = self._predictions.labels(*key)
+        series.inc()
+
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """All metrics as text, in the newest format that `accept` allows, and its content type."""
+        encode, content_type = prometheus_client.exposition.choose_encoder(accept)
+        return encode(self._registry), content_type
+
+    def live_figures(self) -> LiveFigures:
+        """The counters as JSON shows them."""
+        requests = 0
+        predictions: Tally[str] = Tally()
+        for metric in self._registry.collect():
+            for sample in metric.samples:
+                if sample.name == "http_request_duration_seconds_count":
+                    requests += int(sample.value)
+                elif sample.name == "softmax_predictions_total":
+                    predictions[sample.labels["label"]] += int(sample.value)
+        return {"requests": requests, "predictions": dict(predictions)}
+
+
+class _ModelCollector(Collector):
+    """The loaded models, read at each scrape."""
+
+    def __init__(self, models: LiveModels) -> None:
+        self._models = models
+
+    def collect(self) -> Iterable[Metric]:
+        info = InfoMetricFamily("softmax_model", "The version that is served", labels=("model",))
+        accuracy = GaugeMetricFamily("softmax_model_test_accuracy", "Accuracy on the test set", labels=("model",))
+        for model in self._models:
+            info.add_metric((model.name,), {"version": model.version})
+            accuracy.add_metric((model.name,), model.metadata.evaluation.accuracy)
+        return info, accuracy
