@@ -63,6 +63,8 @@ class LiveModels:
         self.failures: dict[str, str] = {}
         for path in self._paths():
             self._load(path)
+        if self.default_name not in self._models:
+            logger.error("Not ready: %s", self._why_unready(self.default_name))
 
     def __iter__(self) -> Iterator[LiveModel]:
         return iter(self._models.values())
@@ -78,10 +80,8 @@ class LiveModels:
         model = self._models.get(wanted)
         if model is not None:
             return model
-        if wanted in self.failures:
-            raise NotReadyError(self.failures[wanted])
-        if name is None:
-            raise NotReadyError(self._why_no_default())
+        if name is None or wanted in self.failures:
+            raise NotReadyError(self._why_unready(wanted))
         raise NoSuchModelError(f"There is no model {name[:80]!r}; there is {', '.join(self._models) or 'none'}.")
 
     @property
@@ -108,6 +108,6 @@ class LiveModels:
         else:
             logger.info("Model %s, version %s, loaded from %s.", name, self._models[name].version, path)
 
-    def _why_no_default(self) -> str:
-        path = self._folder / self.default_name / artifact.FILE_NAME
-        return f"Model file {path}: it does not exist; train one with `python -m training fit`."
+    def _why_unready(self, name: str) -> str:
+        missing = f"Model file {self._folder / name / artifact.FILE_NAME}: it does not exist."
+        return self.failures.get(name, missing)

@@ -3,9 +3,9 @@
 from collections import Counter as Tally
 from collections.abc import Iterable
 
-import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from app.live_models import LiveModels
@@ -53,7 +53,10 @@ class Telemetry:
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """All metrics as text, in the newest format that `accept` allows, and its content type."""
-        encode, content_type = prometheus_client.exposition.choose_encoder(accept)
+        try:
+            encode, content_type = choose_encoder(accept)
+        except (TypeError, ValueError):  # a version in `accept` that is none
+            encode, content_type = choose_encoder("text/plain")
         return encode(self._registry), content_type
 
     def live_figures(self) -> LiveFigures:

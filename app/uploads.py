@@ -89,13 +89,13 @@ def split_form(body: bytes, boundary: bytes, max_parts: int) -> list[Part]:
         BadRequestError: the body is not made of whole parts, or of more than `max_parts`.
     """
     delimiter = b"\r\n--" + boundary
-    opening, *sections = (b"\r\n" + body).split(delimiter, max_parts + 2)
+    opening, *sections = (b"\r\n" + body).split(delimiter, max_parts + 1)
     if not sections:
         raise BadRequestError("The form has no part: the boundary that Content-Type names is not in the body.")
     *sections, epilogue = sections
     del opening  # whatever stands before the first boundary, or after the last, means nothing
     if not epilogue.startswith(b"--"):
-        if len(sections) > max_parts:
+        if len(sections) == max_parts:
             raise BadRequestError(f"The form has more than {max_parts} parts.")
         raise BadRequestError("The form is cut off: its closing boundary is missing.")
     return [_part(section) for section in sections]

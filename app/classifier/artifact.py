@@ -151,7 +151,7 @@ def _read(path: Path) -> bytes:
             raise ModelFileError(path, f"it is larger than {_MAX_BYTES} bytes, so not a softmax-serving model")
         return path.read_bytes()
     except FileNotFoundError as error:
-        raise ModelFileError(path, "it does not exist; train one with `python -m training fit`") from error
+        raise ModelFileError(path, "it does not exist") from error
     except OSError as error:
         raise ModelFileError(path, f"it can't be read ({error.strerror})") from error
 

@@ -72,19 +72,18 @@ def read_pixels(content: bytes, *, name: str = "file", resize: bool = False, inv
     decoder = _decoder(content, name)
     try:
         image = decoder(io.BytesIO(content))
-        if image.size != (SIDE, SIDE):
-            _check_size(image.size, name, resize=resize)
+        _check_size(image.size, name, resize=resize)
         _check_frames(image, name)
         gray = _to_grayscale(image, name, background=255 if invert else 0)
+        if invert:
+            gray = ImageOps.invert(gray)
+        if gray.size != (SIDE, SIDE):
+            gray = _letter_box(gray)
+        return gray.tobytes()
     except ImageError:
         raise
     except Exception as error:  # on damaged bytes Pillow raises OSError, SyntaxError, ValueError, struct.error, ...
         raise DamagedImageError(f"{name} looks like {decoder.format}, but it can't be decoded: {error}.") from error
-    if invert:
-        gray = ImageOps.invert(gray)
-    if gray.size != (SIDE, SIDE):
-        gray = _letter_box(gray)
-    return gray.tobytes()
 
 
 def stack(images: Sequence[bytes]) -> Tensor:
@@ -102,7 +101,7 @@ def _decoder(content: bytes, name: str) -> type[ImageFile.ImageFile]:
 
 def _check_size(size: tuple[int, int], name: str, *, resize: bool) -> None:
     width, height = size
-    if not resize:
+    if not resize and size != (SIDE, SIDE):
         raise WrongSizeError(
             f"{name} is {width}×{height} pixels, the model takes {SIDE}×{SIDE}; send that size, or ask for resize=true."
         )

@@ -1,0 +1,52 @@
+# Needs Python 3.11 or newer with pip, and make. `make help` lists what there is.
+
+PYTHON ?= python3
+PORT ?= 8000
+# Another index for torch and torchvision alone, such as PyTorch's own CPU builds: a tenth of the download.
+TORCH_INDEX_URL ?=
+
+bin := .venv/bin
+pip := $(bin)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+.PHONY: help serve train test lint format constraints clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+serve: .venv/serve.done ## serve the models in models/ on 127.0.0.1 (PORT=8000)
+	@exec $(bin)/python -m app --port $(PORT)
+
+train: .venv/train.done ## fit softmax regression to Fashion-MNIST (ARGS="--epochs 10")
+	$(bin)/python -m training fit $(ARGS)
+
+test: .venv/dev.done ## run the tests (ARGS="-k predict")
+	$(bin)/python -m pytest $(ARGS)
+
+lint: .venv/dev.done ## check style and types
+	$(bin)/ruff check
+	$(bin)/ruff format --check
+	$(bin)/mypy
+
+format: .venv/dev.done ## format the code
+	$(bin)/ruff check --fix
+	$(bin)/ruff format
+
+constraints: ## write constraints.txt anew, from the newest versions that fit pyproject.toml
+	$(PYTHON) -m venv --clear .venv
+	$(bin)/python -m pip install --quiet --editable '.[dev]'
+	(sed -n '/^#/p' constraints.txt; $(bin)/python -m pip freeze --exclude-editable) > .venv/constraints.txt
+	mv .venv/constraints.txt constraints.txt
+
+clean: ## remove the environment and all caches
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+
+.venv/serve.done: extra :=
+.venv/train.done: extra := [train]
+.venv/dev.done: extra := [dev]
+.venv/serve.done .venv/train.done .venv/dev.done: pyproject.toml constraints.txt
+	@echo "Installing into .venv; with TORCH_INDEX_URL unset, torch comes with CUDA and takes some minutes." >&2
+	@test -x $(bin)/python || $(PYTHON) -m venv .venv
+	@$(if $(TORCH_INDEX_URL),$(pip) --no-deps --index-url $(TORCH_INDEX_URL) torch torchvision)
+	@$(pip) --editable '.$(extra)'
+	@touch $@

@@ -1,0 +1,84 @@
+"""The service as a process of its own, over a socket."""
+
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.classifier import artifact
+from tests import drawings
+from tests.conftest import REPOSITORY, make_metadata, make_model, running_server
+
+
+def test_a_posted_image_is_answered_over_a_socket(server: str) -> None:
+    answer = httpx.post(f"{server}/predict", files={"file": ("boot.png", drawings.png(), "image/png")})
+
+    assert answer.status_code == 200
+    assert sum(answer.json()["probabilities"].values()) == pytest.approx(1, abs=1e-6)
+
+
+def test_a_body_sent_in_chunks_is_read_whole(server: str) -> None:
+    content = drawings.png()
+    halves = iter([content[:50], content[50:]])
+
+    answer = httpx.post(f"{server}/predict", content=halves, headers={"Content-Type": "image/png"})
+
+    assert answer.status_code == 200
+
+
+def test_a_client_that_leaves_before_its_body_ends_disturbs_nobody(server: str) -> None:
+    host, port = server.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as client:
+        client.sendall(
+            b"POST /predict HTTP/1.1\r\nHost: s\r\nContent-Type: image/png\r\nContent-Length: 900\r\n\r\nhalf"
+        )
+
+    assert httpx.get(f"{server}/readyz").status_code == 200
+
+
+def test_uvicorn_serves_the_factory(models_dir: Path) -> None:
+    with running_server(models_dir, "uvicorn", "--factory", "app.main:create_app") as url:
+        answer = httpx.get(f"{url}/readyz")
+
+    assert answer.json() == {"status": "ready"}
+
+
+def test_ctrl_c_ends_the_service_without_a_traceback(models_dir: Path) -> None:
+    command = [sys.executable, "-m", "app", "--port", "0", "--models-dir", str(models_dir)]
+    with subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            if "Uvicorn running" in line:
+                process.send_signal(signal.SIGINT)
+
+    assert "Traceback" not in "".join(lines)
+    assert "Finished server process" in "".join(lines)
+
+
+def test_a_wrong_setting_is_one_line_and_exit_code_2() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "app", "--port", "70000"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert result.returncode == 2
+    assert result.stderr == "SOFTMAX_PORT=70000: Input should be less than or equal to 65535.\n"
+
+
+def test_several_models_are_served_side_by_side(models_dir: Path) -> None:
+    artifact.save(models_dir / "letters" / artifact.FILE_NAME, make_model(("a", "b")), make_metadata("x", ("a", "b")))
+
+    with running_server(models_dir) as url:
+        answer = httpx.post(f"{url}/predict?model=letters", files={"file": drawings.png()}).json()
+
+    assert set(answer["probabilities"]) == {"a", "b"}

@@ -1,0 +1,87 @@
+"""The form reader, held against python-multipart."""
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from python_multipart import MultipartParser
+
+from app.errors import BadRequestError
+from app.uploads import split_form
+
+BOUNDARY = b"----boundary7"
+
+
+def form(*parts: tuple[bytes, bytes], closing: bytes = b"--\r\n") -> bytes:
+    sections = [b"--" + BOUNDARY + b"\r\n" + headers + b"\r\n\r\n" + content + b"\r\n" for headers, content in parts]
+    return b"".join(sections) + b"--" + BOUNDARY + closing
+
+
+def disposition(parameters: bytes) -> bytes:
+    return b"Content-Disposition: form-data" + parameters
+
+
+def contents_by_python_multipart(body: bytes) -> list[bytes]:
+    contents: list[bytes] = []
+
+    def begin() -> None:
+        contents.append(b"")
+
+    def data(chunk: bytes, start: int, end: int) -> None:
+        contents[-1] += chunk[start:end]
+
+    parser = MultipartParser(BOUNDARY, {"on_part_begin": begin, "on_part_data": data})
+    parser.write(body)
+    parser.finalize()
+    return contents
+
+
+@given(st.lists(st.binary(max_size=200).filter(lambda content: BOUNDARY not in content), min_size=1, max_size=5))
+def test_any_content_comes_through_as_python_multipart_reads_it(contents: list[bytes]) -> None:
+    body = form(*((disposition(b'; name="file"; filename="a.png"'), content) for content in contents))
+
+    parts = split_form(body, BOUNDARY, max_parts=5)
+
+    assert [part.content for part in parts] == contents == contents_by_python_multipart(body)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "field", "filename"),
+    [
+        (b'; name="file"; filename="boot.png"', "file", "boot.png"),
+        (b"; name=file; filename=boot.png", "file", "boot.png"),
+        (b';name="file";filename=""', "file", ""),
+        (b'; filename="a;name=x.png"; name="file"', "file", "a;name=x.png"),
+        ('; name="file"; filename="schuh-grün.png"'.encode(), "file", "schuh-grün.png"),
+        (b'; name="file"', "file", ""),
+    ],
+)
+def test_names_are_read_however_clients_write_them(parameters: bytes, field: str, filename: str) -> None:
+    [part] = split_form(form((disposition(parameters), b"x")), BOUNDARY, max_parts=1)
+
+    assert (part.field, part.filename) == (field, filename)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"", "is not in the body"),
+        (form((disposition(b'; name="a"'), b"x"))[:-6], "closing boundary is missing"),
+        (form((b"X-Other: 1", b"x")), "no readable 'Content-Disposition: form-data'"),
+        (form((disposition(b""), b"x")), "has no name"),
+        (form(*[(disposition(b'; name="a"'), b"x")] * 4), "more than 3 parts"),
+        (b"--" + BOUNDARY + b"\r\nContent-Disposition: form-data; name=a\r\n--" + BOUNDARY + b"--", "no readable"),
+    ],
+)
+def test_a_form_that_is_not_whole_is_refused(body: bytes, words: str) -> None:
+    with pytest.raises(BadRequestError, match=words):
+        split_form(body, BOUNDARY, max_parts=3)
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_do_worse_than_a_refusal(noise: bytes) -> None:
+    whole = form((disposition(b'; name="file"'), b"content"))
+    for body in (noise, whole[: len(noise)] + noise, noise + whole):
+        with suppress(BadRequestError):
+            split_form(body, BOUNDARY, max_parts=3)
