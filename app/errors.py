@@ -17,7 +17,6 @@ from typing import Any
 import orjson
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import Response
 
 from app.classifier.errors import (
@@ -104,12 +103,12 @@ def describe(error: Exception) -> tuple[int, str, str]:
     return *status_and_title, str(error)
 
 
-def problem_response(request: Request, error: Exception) -> Response:
+def problem_response(error: Exception, request_id: str) -> Response:
     """Answer an exception with a problem document (RFC 9457); this is the handler of every one of them."""
     status, title, detail = describe(error)
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        logger.error("Request %s failed.", request.scope["request_id"], exc_info=error)
-    content = problem(status, title, detail) | {"request_id": request.scope["request_id"]}
+        logger.error("Request %s failed.", request_id, exc_info=error)
+    content = problem(status, title, detail) | {"request_id": request_id}
     headers = dict(_EXTRA_HEADERS.get(status, {}))
     if isinstance(error, HTTPException):
         headers |= error.headers or {}

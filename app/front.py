@@ -7,7 +7,9 @@ the front, which stands before the whole of FastAPI, answers them without it. Al
 
 import re
 import secrets
-from collections.abc import Iterable
+from abc import abstractmethod
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from itertools import count
 from time import perf_counter
 from typing import Any, get_type_hints
@@ -20,31 +22,51 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import BadRequestError, problem_response
-from app.telemetry import Telemetry
+from app.components import Components
+from app.errors import BadRequestError, TooLargeError, problem_response
+from app.settings import Settings
 
-__all__ = ["DirectRoute", "Front"]
+__all__ = ["Call", "DirectRoute", "Front", "read_body"]
 
-_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 _CLIENT_CLOSED_REQUEST = 499  # nginx's number for a client that left before its answer; never sent, only counted
 
 
+class Call(Request):
+    """A request to a direct route: its body has arrived, and the service's parts are at hand."""
+
+    content: bytes
+
+    def __init__(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes], components: Components) -> None:
+        super().__init__(scope, receive)
+        self.header_fields = headers  # by lower-case name
+        self.components = components
+
+
 class DirectRoute(APIRoute):
-    """A route whose endpoint takes the request, its path parameters and `options`, and returns what is sent as JSON."""
+    """A route whose endpoint is a plain function of the call, its path parameters and `options`.
 
-    def __init__(self, path: str, endpoint: Any, **settings: Any) -> None:
+    Nothing waits once the body is there, so the endpoint is not asynchronous. What it returns is sent as JSON, unless
+    it is a Response.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **settings: Any) -> None:
         super().__init__(path, endpoint, **settings)
-        options = get_type_hints(endpoint).get("options")
-        self._options: type[BaseModel] | None = options
-        self._default_options = options() if options else None
+        self._options: type[BaseModel] | None = get_type_hints(endpoint).get("options")
+        self._default_options = self._options() if self._options else None
 
-    async def answer(self, request: Request) -> Response | bytes:
-        """Call the endpoint as FastAPI would."""
-        parameters = dict(request.path_params)
+    @staticmethod
+    @abstractmethod
+    def max_body_bytes(settings: Settings) -> int:
+        """The longest body that this kind of route reads."""
+
+    def answer(self, call: Call) -> Response | bytes:
+        """Call the endpoint."""
+        parameters = call.scope.get("path_params", {})
         if self._options is not None:
-            query = request.scope["query_string"]
+            query = call.scope["query_string"]
             parameters["options"] = _parse(self._options, query) if query else self._default_options
-        result = await self.endpoint(request, **parameters)
+        result = self.endpoint(call, **parameters)
         return result if isinstance(result, Response) else orjson.dumps(result)
 
 
@@ -60,11 +82,15 @@ def _parse(options: type[BaseModel], query: bytes) -> BaseModel:
 class Front:
     """The outermost ASGI application, around FastAPI with all its middleware."""
 
-    def __init__(self, fastapi: ASGIApp, routes: Iterable[DirectRoute], telemetry: Telemetry) -> None:
+    def __init__(self, fastapi: ASGIApp, routes: Iterable[DirectRoute], components: Components) -> None:
         self._fastapi = fastapi
-        self._telemetry = telemetry
-        self._routes = {(method, route.path): route for route in routes for method in route.methods or ()}
-        self._id_prefix = secrets.token_hex(6)
+        self._components = components
+        self._routes = {
+            (method, route.path): (route, route.max_body_bytes(components.settings))
+            for route in routes
+            for method in route.methods or ()
+        }
+        self._id_prefix = secrets.token_hex(6).encode()
         self._id_number = count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,43 +98,78 @@ class Front:
             await self._fastapi(scope, receive, send)
             return
         started = perf_counter()
-        request = Request(scope, receive)
-        request_id = scope["request_id"] = self._request_id(request)
+        headers = dict(scope["headers"])
+        given_id = headers.get(b"x-request-id", b"")
+        request_id = (
+            given_id if _REQUEST_ID.fullmatch(given_id) else b"%s-%x" % (self._id_prefix, next(self._id_number))
+        )
+        scope["request_id"] = request_id.decode()
+        method = scope["method"]
+        direct = self._routes.get((method, scope["path"].removeprefix(scope.get("root_path", ""))))
+        if direct is None:
+            status = await self._pass_on(scope, receive, send, request_id)
+            path = getattr(scope.get("route"), "path", "unmatched")
+        else:
+            route, max_bytes = direct
+            call = Call(scope, receive, headers, self._components)
+            status = await _answer(route, call, max_bytes, send, request_id)
+            path = route.path
+        self._components.telemetry.request(method, path, status, perf_counter() - started)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send, request_id: bytes) -> int:
         status = _CLIENT_CLOSED_REQUEST
 
         async def identified_send(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"].append((b"x-request-id", request_id.encode("latin-1")))
+                message["headers"].append((b"x-request-id", request_id))
             await send(message)
 
-        route = self._routes.get((scope["method"], scope["path"].removeprefix(scope.get("root_path", ""))))
-        try:
-            if route is None:
-                await self._fastapi(scope, receive, identified_send)
-            else:
-                await _answer(route, request, identified_send)
-        finally:
-            name = route.path if route else getattr(scope.get("route"), "path", "unmatched")
-            self._telemetry.request(scope["method"], name, status, perf_counter() - started)
-
-    def _request_id(self, request: Request) -> str:
-        given = request.headers.get("x-request-id", "")
-        return given if _REQUEST_ID.fullmatch(given) else f"{self._id_prefix}-{next(self._id_number):x}"
+        with suppress(Exception):  # it is answered and logged by then; FastAPI raises it again only for the server
+            await self._fastapi(scope, receive, identified_send)
+        return status
 
 
-async def _answer(route: DirectRoute, request: Request, send: Send) -> None:
+async def read_body(call: Call, max_bytes: int) -> bytes:
+    """Read a body as it arrives, and no more than `max_bytes` of it.
+
+    Raises:
+        TooLargeError: by its Content-Length or by what arrived, it is longer.
+        ClientDisconnect: the client went away before its end.
+    """
+    declared = call.header_fields.get(b"content-length", b"")
+    if declared.isdigit() and int(declared) > max_bytes:
+        raise TooLargeError(f"The body has {int(declared):,} bytes; the limit is {max_bytes:,}.")
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await call.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > max_bytes:
+            raise TooLargeError(f"The body has over {max_bytes:,} bytes, which is the limit.")
+        if not message.get("more_body", False):
+            return b"".join([*chunks, chunk]) if chunks else chunk
+        chunks.append(chunk)
+
+
+async def _answer(route: DirectRoute, call: Call, max_bytes: int, send: Send, request_id: bytes) -> int:
     try:
-        result = await route.answer(request)
+        call.content = await read_body(call, max_bytes)
+        result = route.answer(call)
     except ClientDisconnect:
-        return
-    except Exception as error:  # noqa: BLE001 - the table in app.errors knows each, and hides what it does not know
-        result = problem_response(request, error)
+        return _CLIENT_CLOSED_REQUEST
+    except Exception as error:  # noqa: BLE001 - app.errors knows each, and hides what it does not know
+        result = problem_response(error, request_id.decode())
     if isinstance(result, Response):
-        await result(request.scope, request.receive, send)
-        return
-    length = str(len(result)).encode("latin-1")
-    headers = [(b"content-type", b"application/json"), (b"content-length", length)]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": result})
+        status, headers, content = result.status_code, result.raw_headers, bytes(result.body)
+    else:
+        status, content = 200, result
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
+    headers.append((b"x-request-id", request_id))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+    return status

@@ -7,8 +7,7 @@ from pathlib import Path
 from app.classifier import artifact
 from app.classifier.artifact import Artifact
 from app.classifier.errors import ModelFileError
-from app.classifier.images import stack
-from app.classifier.softmax import to_inputs
+from app.classifier.images import stack, to_tensor
 from app.errors import NoSuchModelError, NotReadyError
 from app.schemas import ModelReference, Prediction
 
@@ -30,10 +29,13 @@ class LiveModel:
         self._model = loaded.model
         self._labels = loaded.metadata.labels
 
-    def predict(self, images: Sequence[bytes]) -> list[Prediction]:
-        """Classify images as `read_pixels` returns them, all in one matrix product."""
-        rows = self._model.probabilities(to_inputs(stack(images))).tolist()
-        return [self._prediction(row) for row in rows]
+    def predict(self, image: bytes) -> Prediction:
+        """Classify one image, as `read_pixels` returns it."""
+        return self._prediction(self._model.classify(to_tensor(image)).tolist())
+
+    def predict_batch(self, images: Sequence[bytes]) -> list[Prediction]:
+        """Classify images, as `read_pixels` returns them, all in one matrix product."""
+        return [self._prediction(row) for row in self._model.classify(stack(images)).tolist()]
 
     def _prediction(self, row: list[float]) -> Prediction:
         confidence = max(row)

@@ -10,29 +10,29 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp
+from starlette.types import Receive, Scope, Send
 
 from app import __version__
 from app.classifier.errors import ClassifierError
+from app.components import Components
 from app.errors import ServiceError, problem_response
 from app.front import DirectRoute, Front
 from app.live_models import LiveModels
-from app.routes import health, metrics, models, predict
+from app.routes import health, metrics, predict
+from app.routes import models as models_routes
 from app.settings import Settings
 from app.telemetry import Telemetry
 
 __all__ = ["Service", "create_app"]
 
-_ROUTERS = (predict.router, models.router, metrics.router, health.router)
+_ROUTERS = (predict.router, models_routes.router, metrics.router, health.router)
 
 
 class Service(FastAPI):
     """FastAPI behind the front."""
 
-    def build_middleware_stack(self) -> ASGIApp:
-        """Put the front before FastAPI's own middleware, so that it sees every request and every answer."""
-        direct = [route for router in _ROUTERS for route in router.routes if isinstance(route, DirectRoute)]
-        return Front(super().build_middleware_stack(), direct, self.state.telemetry)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.state.front(scope, receive, send)
 
 
 def create_app(settings: Settings | None = None) -> Service:
@@ -47,9 +47,11 @@ def create_app(settings: Settings | None = None) -> Service:
         version=__version__,
         lifespan=_lifespan,
     )
-    app.state.settings = settings or Settings()
-    app.state.models = LiveModels(app.state.settings.models_dir, app.state.settings.default_model)
-    app.state.telemetry = Telemetry(app.state.models)
+    settings = settings or Settings()
+    models = LiveModels(settings.models_dir, settings.default_model)
+    app.state.components = Components(settings, models, Telemetry(models))
+    direct = [route for router in _ROUTERS for route in router.routes if isinstance(route, DirectRoute)]
+    app.state.front = Front(super(Service, app).__call__, direct, app.state.components)
     for router in _ROUTERS:
         app.include_router(router)
     for kind in (ServiceError, ClassifierError, HTTPException, RequestValidationError, Exception):
@@ -67,4 +69,4 @@ async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
-    return problem_response(request, error)
+    return problem_response(error, request.scope["request_id"])

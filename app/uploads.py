@@ -1,19 +1,19 @@
-"""Request bodies to image files: read within a limit, from multipart/form-data or a raw image body."""
+"""Request bodies to image files, from multipart/form-data or a raw image body."""
 
 import re
 from typing import NamedTuple
 
-from starlette.requests import ClientDisconnect, Request
-
 from app.errors import BadRequestError, TooLargeError, UnsupportedMediaTypeError
+from app.front import Call, DirectRoute
+from app.settings import Settings
 
-__all__ = ["Part", "Upload", "read_body", "read_upload", "split_form"]
+__all__ = ["OneImageRoute", "Part", "Upload", "read_image", "split_form"]
 
 _FORM_OVERHEAD = 16 * 1024  # what a form may add to its files: boundaries, headers, other fields
 _MAX_OTHER_PARTS = 16  # fields besides the files
 _MAX_PART_HEADERS = 8 * 1024
 _MAX_SHOWN = 80  # characters of a client's own text that an answer repeats
-_BOUNDARY = re.compile(r';\s*boundary=(?:"([^"]{1,70})"|([^;\s"]{1,70}))', re.IGNORECASE)
+_BOUNDARY = re.compile(rb'multipart/form-data\s*;(?:.*;)?\s*boundary=(?:"([^"]{1,70})"|([^;\s"]{1,70}))', re.IGNORECASE)
 _DISPOSITION = re.compile(rb"^content-disposition:\s*form-data\b([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 _PARAMETER = re.compile(rb';\s*([\w*]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s"]+))')
 
@@ -33,50 +33,34 @@ class Part(NamedTuple):
     content: bytes
 
 
-async def read_upload(request: Request, max_bytes: int) -> Upload:
-    """Read the one image of a request: the form's part `file`, or the whole body where its type is image/*.
+class OneImageRoute(DirectRoute):
+    """A direct route that takes one image."""
+
+    @staticmethod
+    def max_body_bytes(settings: Settings) -> int:
+        """One image and the form around it."""
+        return settings.max_image_bytes + _FORM_OVERHEAD
+
+
+def read_image(call: Call) -> Upload:
+    """The one image of a call: the form's part `file`, or the whole body where its type is image/*.
 
     Raises:
         BadRequestError: a form that can't be read, that has no part `file` or several, or an empty file.
-        TooLargeError: the file, or the body around it, is over `max_bytes`.
+        TooLargeError: the file is over its limit.
         UnsupportedMediaTypeError: the body is neither a form nor an image.
     """
-    content_type = request.headers.get("content-type", "")
-    if content_type.startswith(("image/", "application/octet-stream")):
-        return _checked(Upload("The body", await read_body(request, max_bytes)), max_bytes)
-    boundary = _boundary(content_type, "or the image itself as image/png, image/jpeg, ...")
-    parts = split_form(await read_body(request, max_bytes + _FORM_OVERHEAD), boundary, 1 + _MAX_OTHER_PARTS)
+    content_type = call.header_fields.get(b"content-type", b"")
+    max_bytes = call.components.settings.max_image_bytes
+    if content_type.startswith((b"image/", b"application/octet-stream")):
+        return _checked(Upload("The body", call.content), max_bytes)
+    parts = split_form(call.content, _boundary(content_type), 1 + _MAX_OTHER_PARTS)
     files = [part for part in parts if part.field == "file"]
     if not files:
         raise BadRequestError(f"The form has no part named 'file'; it has {_names(parts)}.")
     if len(files) > 1:
         raise BadRequestError(f"The form has {len(files)} parts named 'file'; send one, or several to /predict/batch.")
     return _checked(Upload(_shown(files[0].filename) or "file", files[0].content), max_bytes)
-
-
-async def read_body(request: Request, max_bytes: int) -> bytes:
-    """Read the body as it arrives, and no more than `max_bytes` of it.
-
-    Raises:
-        TooLargeError: by its Content-Length or by what arrived, it is longer.
-        ClientDisconnect: the client went away before its end.
-    """
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > max_bytes:
-        raise _too_large("The body", max_bytes)
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > max_bytes:
-            raise _too_large("The body", max_bytes)
-        chunks.append(chunk)
-        if not message.get("more_body", False):
-            return chunk if len(chunks) == 1 else b"".join(chunks)
 
 
 def split_form(body: bytes, boundary: bytes, max_parts: int) -> list[Part]:
@@ -112,26 +96,25 @@ def _part(section: bytes) -> Part:
     return Part(_text(parameters[b"name"]), _text(parameters.get(b"filename", b"")), section[end + 4 :])
 
 
-def _boundary(content_type: str, alternative: str) -> bytes:
-    if not content_type.lower().startswith("multipart/form-data"):
-        found = f"is {_shown(content_type)!r}" if content_type else "is missing"
-        raise UnsupportedMediaTypeError(f"Content-Type {found}; send multipart/form-data {alternative}.")
-    match = _BOUNDARY.search(content_type)
-    if match is None:
+def _boundary(content_type: bytes) -> bytes:
+    match = _BOUNDARY.match(content_type)
+    if match is not None:
+        boundary: bytes = match[1] or match[2]
+        return boundary
+    if content_type.lower().startswith(b"multipart/form-data"):
         raise BadRequestError("Content-Type multipart/form-data names no boundary of 1 to 70 characters.")
-    return (match[1] or match[2]).encode("latin-1")
+    found = f"is {_shown(_text(content_type))!r}" if content_type else "is missing"
+    raise UnsupportedMediaTypeError(
+        f"Content-Type {found}; send multipart/form-data, or the image itself as image/png, image/jpeg, ..."
+    )
 
 
 def _checked(upload: Upload, max_bytes: int) -> Upload:
     if not upload.content:
         raise BadRequestError(f"{upload.name} is empty.")
     if len(upload.content) > max_bytes:
-        raise _too_large(upload.name, max_bytes)
+        raise TooLargeError(f"{upload.name} has {len(upload.content):,} bytes; the limit is {max_bytes:,}.")
     return upload
-
-
-def _too_large(culprit: str, max_bytes: int) -> TooLargeError:
-    return TooLargeError(f"{culprit} is over the limit of {max_bytes:,} bytes.")
 
 
 def _names(parts: list[Part]) -> str:

@@ -32,9 +32,10 @@ from app.classifier.errors import (
     UnsupportedModeError,
     WrongSizeError,
 )
-from app.classifier.softmax import SIDE
+from app.classifier.png import unpack_plain_png
+from app.classifier.softmax import PIXELS, SIDE
 
-__all__ = ["FORMATS", "MAX_PIXELS", "read_pixels", "stack"]
+__all__ = ["FORMATS", "MAX_PIXELS", "read_pixels", "stack", "to_tensor"]
 
 # Only these decoders ever see a byte of an upload, the most likely one first.
 _DECODERS = (
@@ -48,6 +49,8 @@ _DECODERS = (
 )
 FORMATS = tuple(decoder.format for decoder in _DECODERS)
 _ACCEPTS = tuple(Image.OPEN[name][1] for name in FORMATS)
+
+_INVERTED = bytes(range(255, -1, -1))
 
 # A larger image is refused before it is decoded: 16 million pixels take 64 MB as RGBA.
 MAX_PIXELS = 16_000_000
@@ -69,6 +72,9 @@ def read_pixels(content: bytes, *, name: str = "file", resize: bool = False, inv
     Raises:
         ImageError: the file can't be classified; the class says why.
     """
+    plain = unpack_plain_png(content)
+    if plain is not None:
+        return plain.translate(_INVERTED) if invert else plain
     decoder = _decoder(content, name)
     try:
         image = decoder(io.BytesIO(content))
@@ -86,9 +92,14 @@ def read_pixels(content: bytes, *, name: str = "file", resize: bool = False, inv
         raise DamagedImageError(f"{name} looks like {decoder.format}, but it can't be decoded: {error}.") from error
 
 
+def to_tensor(image: bytes) -> Tensor:
+    """The result of `read_pixels` as a tensor, uint8 [784]."""
+    return torch.frombuffer(bytearray(image), dtype=torch.uint8)
+
+
 def stack(images: Sequence[bytes]) -> Tensor:
-    """Join results of `read_pixels` into one tensor, uint8 [N, 28, 28]."""
-    return torch.frombuffer(bytearray().join(images), dtype=torch.uint8).view(-1, SIDE, SIDE)
+    """Join results of `read_pixels` into one tensor, uint8 [N, 784]."""
+    return to_tensor(b"".join(images)).view(-1, PIXELS)
 
 
 def _decoder(content: bytes, name: str) -> type[ImageFile.ImageFile]:
@@ -117,8 +128,6 @@ def _check_frames(image: Image.Image, name: str) -> None:
 
 
 def _to_grayscale(image: Image.Image, name: str, *, background: int) -> Image.Image:
-    if image.mode == "L" and not image.info:
-        return image  # the common case: nothing to convert, to lay over a background or to turn upright
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):
         return _scale_16_bit(image, name)

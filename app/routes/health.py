@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter, Response, status
 
+from app.components import Parts
 from app.errors import NotReadyError
-from app.routes.state import Models
 from app.schemas import Status
 
 router = APIRouter(tags=["health"])
@@ -16,10 +16,10 @@ async def livez() -> Status:
 
 
 @router.get("/readyz", responses={503: {"model": Status, "description": "The default model can't answer"}})
-async def readyz(models: Models, response: Response) -> Status:
+async def readyz(parts: Parts, response: Response) -> Status:
     """The default model is loaded and proven."""
     try:
-        models.get()
+        parts.models.get()
     except NotReadyError as error:
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
         return {"status": "not ready", "reason": str(error)}

@@ -3,11 +3,10 @@
 import re
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Header, Response
 
-from app.routes import state
+from app.components import Parts
 from app.routes.documentation import problems
-from app.routes.state import Models
 from app.schemas import Metrics
 
 router = APIRouter(tags=["metrics"])
@@ -21,22 +20,21 @@ _PROMETHEUS_TYPES = ("text/plain", "application/openmetrics-text")
     responses={200: {"content": {kind: {"schema": {"type": "string"}} for kind in _PROMETHEUS_TYPES}}, **problems(503)},
     response_model=Metrics,
 )
-async def metrics(request: Request, models: Models, accept: Annotated[str, Header()] = "") -> Metrics | Response:
+async def metrics(parts: Parts, accept: Annotated[str, Header()] = "") -> Metrics | Response:
     """The default model's accuracy, its whole evaluation and the live figures.
 
     Prometheus text where `Accept` names text/plain or OpenMetrics and not application/json first.
     """
-    telemetry = state.telemetry(request)
     if _prefers_prometheus(accept):
-        content, content_type = telemetry.exposition(accept)
+        content, content_type = parts.telemetry.exposition(accept)
         return Response(content, headers={"Content-Type": content_type})
-    model = models.get()
+    model = parts.models.get()
     evaluation = model.metadata.evaluation
     return {
         "accuracy": evaluation.accuracy,
         "model": model.reference,
         "evaluation": evaluation,
-        "live": telemetry.live_figures(),
+        "live": parts.telemetry.live_figures(),
     }
 
 

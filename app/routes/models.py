@@ -2,24 +2,27 @@
 
 from fastapi import APIRouter
 
+from app.components import Parts
 from app.live_models import LiveModel
 from app.routes.documentation import problems
-from app.routes.state import Models
 from app.schemas import ModelCard, ModelList
 
 router = APIRouter(prefix="/models", tags=["models"])
 
 
 @router.get("")
-async def list_models(models: Models) -> ModelList:
+async def list_models(parts: Parts) -> ModelList:
     """Every model that is served, and every model file that could not be loaded."""
-    return {"models": [_card(model, models.default_name) for model in models], "failed": models.failures}
+    return {
+        "models": [_card(model, parts.models.default_name) for model in parts.models],
+        "failed": parts.models.failures,
+    }
 
 
 @router.get("/{name}", responses=problems(404, 503))
-async def show_model(name: str, models: Models) -> ModelCard:
+async def show_model(name: str, parts: Parts) -> ModelCard:
     """One model: its version, labels, origin and evaluation."""
-    return _card(models.get(name), models.default_name)
+    return _card(parts.models.get(name), parts.models.default_name)
 
 
 def _card(model: LiveModel, default_name: str) -> ModelCard:

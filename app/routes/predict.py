@@ -2,16 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 
 from app.classifier.images import read_pixels
 from app.classifier.softmax import SIDE
-from app.front import DirectRoute
-from app.routes import documentation, state
+from app.front import Call
+from app.routes import documentation
 from app.schemas import ImageOptions, Prediction
-from app.uploads import read_upload
+from app.uploads import OneImageRoute, read_image
 
-router = APIRouter(tags=["classification"], route_class=DirectRoute)
+router = APIRouter(tags=["classification"], route_class=OneImageRoute)
 
 
 @router.post(
@@ -19,13 +19,13 @@ router = APIRouter(tags=["classification"], route_class=DirectRoute)
     responses=documentation.problems(400, 404, 413, 415, 422, 503),
     openapi_extra=documentation.one_image(),
 )
-async def predict(request: Request, options: Annotated[ImageOptions, Query()]) -> Prediction:
+def predict(call: Call, options: Annotated[ImageOptions, Query()]) -> Prediction:
     """Class probabilities of one image, sent as the form's part `file` or as the whole body."""
-    model = state.models(request).get(options.model)
-    upload = await read_upload(request, state.settings(request).max_image_bytes)
+    model = call.components.models.get(options.model)
+    upload = read_image(call)
     pixels = read_pixels(upload.content, name=upload.name, resize=options.resize, invert=options.invert)
-    [prediction] = model.predict([pixels])
+    prediction = model.predict(pixels)
     if options.pixels:
         prediction["pixels"] = [list(pixels[start : start + SIDE]) for start in range(0, len(pixels), SIDE)]
-    state.telemetry(request).prediction(model.name, prediction["label"])
+    call.components.telemetry.prediction(model.name, prediction["label"])
     return prediction

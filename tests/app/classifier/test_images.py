@@ -208,5 +208,5 @@ def test_images_are_stacked_in_order() -> None:
 
     stacked = stack(images)
 
-    assert stacked.shape == (2, 28, 28)
+    assert stacked.shape == (2, 784)
     assert bytes(stacked.flatten().tolist()) == images[0] + images[1]
