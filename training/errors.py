@@ -1,0 +1,30 @@
+"""What can stop a training command. The command line prints each as one line and leaves with exit code 2.
+
+TrainingError
+├── DataError         no such data set, nothing to download it from, or data that can't be trained on
+├── DeviceError       the device that was asked for is not there
+├── RecipeError       hyperparameters that don't go together
+└── DivergedError     the loss stopped being a finite number
+"""
+
+__all__ = ["DataError", "DeviceError", "DivergedError", "RecipeError", "TrainingError"]
+
+
+class TrainingError(Exception):
+    """Any failure that the person at the terminal can mend; its text names the culprit and what to do."""
+
+
+class DataError(TrainingError):
+    pass
+
+
+class DeviceError(TrainingError):
+    pass
+
+
+class RecipeError(TrainingError):
+    pass
+
+
+class DivergedError(TrainingError):
+    pass

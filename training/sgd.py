@@ -1,0 +1,78 @@
+"""K softmax regressions trained side by side, by minibatch SGD with a hand-written gradient.
+
+A model's weight and bias are one matrix [C, 785]: every input carries a constant 1 behind its 784 pixels, which the
+bias multiplies. The K matrices lie below each other, so that one product gives the logits of all K, and one more gives
+all K gradients. A single fit is K = 1.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from app.classifier.softmax import PIXELS, SoftmaxRegression
+from training.recipes import Recipe
+
+__all__ = ["COLUMNS", "Sgd", "random_stream"]
+
+COLUMNS = PIXELS + 1
+_INITIAL_DEVIATION = 0.01  # of the weights, as in "Dive into Deep Learning", section 4.4
+
+
+def random_stream(seed: int, number: int, device: torch.device) -> torch.Generator:
+    """Stream 0 of a seed draws the initial weights, stream e shuffles epoch e: a resumed run needs no random state."""
+    return torch.Generator(device).manual_seed((seed << 24) + number)
+
+
+class Sgd:
+    """The state of K runs and the one step that advances them all.
+
+    Attributes:
+        parameters: float32 [K, C, 785], the weights and, in the last column, the biases.
+        velocity: float32 [K, C, 785], the momentum buffer.
+    """
+
+    def __init__(self, recipes: Sequence[Recipe], class_count: int, device: torch.device) -> None:
+        """`recipes` may differ in learning rate, weight decay and seed."""
+        shape = (len(recipes), class_count, COLUMNS)
+        self.parameters = torch.zeros(shape, device=device)
+        self.velocity = torch.zeros(shape, device=device)
+        self._gradient = torch.zeros(len(recipes) * class_count, COLUMNS, device=device)
+        self._momentum = recipes[0].momentum
+        self._weight_decay = torch.tensor([recipe.weight_decay for recipe in recipes], device=device)[:, None, None]
+        for run, recipe in zip(self.parameters, recipes, strict=True):
+            generator = random_stream(recipe.seed, 0, torch.device("cpu"))
+            run[:, :PIXELS] = torch.randn(class_count, PIXELS, generator=generator) * _INITIAL_DEVIATION
+
+    def logits(self, inputs: Tensor) -> Tensor:
+        """float32 [785, B] -> float32 [K, C, B]."""
+        return torch.mm(self.parameters.flatten(0, 1), inputs).view(*self.parameters.shape[:2], -1)
+
+    def step(self, inputs: Tensor, targets: Tensor, rate: Tensor) -> Tensor:
+        """Take one step down the mean cross-entropy of a minibatch.
+
+        The gradient by the logits is softmax(o) - y ("Dive into Deep Learning", equation 4.1.9); momentum and weight
+        decay act as in `torch.optim.SGD`.
+
+        Args:
+            inputs: float32 [785, B], one column per image: pixels / 255, and 1.
+            targets: float32 [C, B], one-hot.
+            rate: float32 [K, 1, 1], the learning rates.
+
+        Returns:
+            The logits before the step, float32 [K, C, B].
+        """
+        logits = self.logits(inputs)
+        errors = torch.softmax(logits, dim=1).sub_(targets)  # [K, C, B]
+        gradient = self._gradient  # [K·C, 785]
+        torch.addmm(gradient, errors.flatten(0, 1), inputs.t(), beta=0, alpha=1 / inputs.shape[1], out=gradient)
+        self.velocity.mul_(self._momentum).add_(gradient.view_as(self.velocity))
+        self.velocity.addcmul_(self.parameters, self._weight_decay)
+        self.parameters.addcmul_(self.velocity, rate, value=-1)
+        return logits
+
+    def models(self) -> list[SoftmaxRegression]:
+        """The K models as they are now, on the CPU."""
+        return [
+            SoftmaxRegression(run[:, :PIXELS].contiguous(), run[:, PIXELS].clone()) for run in self.parameters.cpu()
+        ]
