@@ -35,7 +35,8 @@ class LiveModel:
 
     def predict_batch(self, images: Sequence[bytes]) -> list[Prediction]:
         """Classify images, as `read_pixels` returns them, all in one matrix product."""
-        return [self._prediction(row) for row in self._model.classify(stack(images)).tolist()]
+        rows = self._model.classify(stack(images)).tolist() if images else []
+        return [self._prediction(row) for row in rows]
 
     def _prediction(self, row: list[float]) -> Prediction:
         confidence = max(row)

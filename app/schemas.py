@@ -8,7 +8,9 @@ from typing_extensions import TypedDict
 from app.classifier.artifact import Evaluation, Metadata
 
 __all__ = [
+    "BatchAnswer",
     "ImageOptions",
+    "ImageProblem",
     "LiveFigures",
     "Metrics",
     "ModelCard",
@@ -47,14 +49,26 @@ class Prediction(TypedDict):
     pixels: NotRequired[list[list[int]]]
 
 
-class Problem(TypedDict):
-    """A problem document (RFC 9457)."""
+class ImageProblem(TypedDict):
+    """Why one image of a batch could not be classified."""
 
     type: str
     title: str
     status: int
     detail: str
+
+
+class Problem(ImageProblem):
+    """A problem document (RFC 9457)."""
+
     request_id: str
+
+
+class BatchAnswer(TypedDict):
+    """A prediction or a problem for each image, in the order of the files."""
+
+    model: ModelReference
+    predictions: list[Prediction | ImageProblem]
 
 
 class Status(TypedDict):

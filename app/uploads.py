@@ -7,7 +7,7 @@ from app.errors import BadRequestError, TooLargeError, UnsupportedMediaTypeError
 from app.front import Call, DirectRoute
 from app.settings import Settings
 
-__all__ = ["OneImageRoute", "Part", "Upload", "read_image", "split_form"]
+__all__ = ["ManyImagesRoute", "OneImageRoute", "Part", "Upload", "checked", "read_image", "read_images", "split_form"]
 
 _FORM_OVERHEAD = 16 * 1024  # what a form may add to its files: boundaries, headers, other fields
 _MAX_OTHER_PARTS = 16  # fields besides the files
@@ -42,6 +42,15 @@ class OneImageRoute(DirectRoute):
         return settings.max_image_bytes + _FORM_OVERHEAD
 
 
+class ManyImagesRoute(DirectRoute):
+    """A direct route that takes many images."""
+
+    @staticmethod
+    def max_body_bytes(settings: Settings) -> int:
+        """All images with the form around them."""
+        return settings.max_batch_bytes
+
+
 def read_image(call: Call) -> Upload:
     """The one image of a call: the form's part `file`, or the whole body where its type is image/*.
 
@@ -51,16 +60,45 @@ def read_image(call: Call) -> Upload:
         UnsupportedMediaTypeError: the body is neither a form nor an image.
     """
     content_type = call.header_fields.get(b"content-type", b"")
-    max_bytes = call.components.settings.max_image_bytes
     if content_type.startswith((b"image/", b"application/octet-stream")):
-        return _checked(Upload("The body", call.content), max_bytes)
-    parts = split_form(call.content, _boundary(content_type), 1 + _MAX_OTHER_PARTS)
-    files = [part for part in parts if part.field == "file"]
-    if not files:
-        raise BadRequestError(f"The form has no part named 'file'; it has {_names(parts)}.")
+        return checked(Upload("The body", call.content), call)
+    files = _files(call, "file", max_files=1)
     if len(files) > 1:
         raise BadRequestError(f"The form has {len(files)} parts named 'file'; send one, or several to /predict/batch.")
-    return _checked(Upload(_shown(files[0].filename) or "file", files[0].content), max_bytes)
+    return checked(files[0], call)
+
+
+def read_images(call: Call) -> list[Upload]:
+    """The images of a call, each to be `checked`: the form's parts `files`.
+
+    Raises:
+        BadRequestError: a form that can't be read, or that has no part `files` or too many.
+        UnsupportedMediaTypeError: the body is not a form.
+    """
+    max_files = call.components.settings.max_batch_images
+    files = _files(call, "files", max_files)
+    if len(files) > max_files:
+        raise BadRequestError(f"The form has {len(files)} files; the limit is {max_files}.")
+    return files
+
+
+def _files(call: Call, field: str, max_files: int) -> list[Upload]:
+    boundary = _boundary(call.header_fields.get(b"content-type", b""))
+    parts = split_form(call.content, boundary, max_files + _MAX_OTHER_PARTS)
+    files = [Upload(_shown(part.filename) or field, part.content) for part in parts if part.field == field]
+    if not files:
+        raise BadRequestError(f"The form has no part named {field!r}; it has {_names(parts)}.")
+    return files
+
+
+def checked(upload: Upload, call: Call) -> Upload:
+    """The upload, if it is neither empty (BadRequestError) nor over the limit of one image (TooLargeError)."""
+    max_bytes = call.components.settings.max_image_bytes
+    if not upload.content:
+        raise BadRequestError(f"{upload.name} is empty.")
+    if len(upload.content) > max_bytes:
+        raise TooLargeError(f"{upload.name} has {len(upload.content):,} bytes; the limit is {max_bytes:,}.")
+    return upload
 
 
 def split_form(body: bytes, boundary: bytes, max_parts: int) -> list[Part]:
@@ -107,14 +145,6 @@ def _boundary(content_type: bytes) -> bytes:
     raise UnsupportedMediaTypeError(
         f"Content-Type {found}; send multipart/form-data, or the image itself as image/png, image/jpeg, ..."
     )
-
-
-def _checked(upload: Upload, max_bytes: int) -> Upload:
-    if not upload.content:
-        raise BadRequestError(f"{upload.name} is empty.")
-    if len(upload.content) > max_bytes:
-        raise TooLargeError(f"{upload.name} has {len(upload.content):,} bytes; the limit is {max_bytes:,}.")
-    return upload
 
 
 def _names(parts: list[Part]) -> str:
