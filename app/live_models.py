@@ -4,6 +4,9 @@ import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from app.classifier import artifact
 from app.classifier.artifact import Artifact
 from app.classifier.errors import ModelFileError
@@ -36,6 +39,12 @@ class LiveModel:
     def predict_batch(self, images: Sequence[bytes]) -> list[Prediction]:
         """Classify images, as `read_pixels` returns them, all in one matrix product."""
         return [self._prediction(row) for row in self._model.classify(stack(images)).tolist()]
+
+    def probabilities(self, images: Tensor) -> Tensor:
+        """uint8 [N, 784] in 0-255, or float32 [N, 784] in 0-1 -> float32 [N, C]."""
+        if images.dtype == torch.uint8:
+            return self._model.classify(images)
+        return self._model.probabilities(images)
 
     def _prediction(self, row: list[float]) -> Prediction:
         confidence = max(row)
