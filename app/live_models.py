@@ -4,6 +4,9 @@ import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from app.classifier import artifact
 from app.classifier.artifact import Artifact
 from app.classifier.errors import ModelFileError
@@ -37,6 +40,12 @@ class LiveModel:
         """Classify images, as `read_pixels` returns them, all in one matrix product."""
         rows = self._model.classify(stack(images)).tolist() if images else []
         return [self._prediction(row) for row in rows]
+
+    def probabilities(self, images: Tensor) -> Tensor:
+        """uint8 [N, 784] in 0-255, or float32 [N, 784] in 0-1 -> float32 [N, C]."""
+        if images.dtype == torch.uint8:
+            return self._model.classify(images)
+        return self._model.probabilities(images)
 
     def _prediction(self, row: list[float]) -> Prediction:
         confidence = max(row)

@@ -18,14 +18,22 @@ from app.components import Components
 from app.errors import ServiceError, problem_response
 from app.front import DirectRoute, Front
 from app.live_models import LiveModels
-from app.routes import health, metrics, predict, predict_batch
+from app.routes import health, metrics, open_inference, predict, predict_batch
 from app.routes import models as models_routes
 from app.settings import Settings
 from app.telemetry import Telemetry
 
 __all__ = ["Service", "create_app"]
 
-_ROUTERS = (predict.router, predict_batch.router, models_routes.router, metrics.router, health.router)
+_ROUTERS = (
+    predict.router,
+    predict_batch.router,
+    open_inference.direct_router,
+    open_inference.router,
+    models_routes.router,
+    metrics.router,
+    health.router,
+)
 
 
 class Service(FastAPI):
@@ -69,4 +77,4 @@ async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
-    return problem_response(error, request.scope["request_id"])
+    return problem_response(error, request.scope)

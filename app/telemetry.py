@@ -9,6 +9,8 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from app.live_models import LiveModels
+from app.open_inference.schemas import ModelStatistics
+from app.open_inference.statistics import InferenceCounters, statistics
 from app.schemas import LiveFigures
 
 __all__ = ["Telemetry"]
@@ -31,6 +33,7 @@ class Telemetry:
         self._predictions = Counter(
             "softmax_predictions", "Images classified", ("model", "label"), registry=self._registry
         )
+        self.inferences = InferenceCounters(self._registry)
         self._registry.register(_ModelCollector(models))
         self._request_series: dict[tuple[str, str, int], Histogram] = {}
         self._prediction_series: dict[tuple[str, str], Counter] = {}
@@ -43,13 +46,13 @@ class Telemetry:
             series = self._request_series[key] = self._requests.labels(*key)
         series.observe(seconds)
 
-    def prediction(self, model: str, label: str) -> None:
-        """Count one classified image."""
+    def prediction(self, model: str, label: str, count: int = 1) -> None:
+        """Count classified images."""
         key = (model, label)
         series = self._prediction_series.get(key)
         if series is None:
             series = self._prediction_series[key] = self._predictions.labels(*key)
-        series.inc()
+        series.inc(count)
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """All metrics as text, in the newest format that `accept` allows, and its content type."""
@@ -58,6 +61,10 @@ class Telemetry:
         except (TypeError, ValueError):  # a version in `accept` that is none
             encode, content_type = choose_encoder("text/plain")
         return encode(self._registry), content_type
+
+    def inference_statistics(self, model: str, version: str) -> ModelStatistics:
+        """What `inferences` counted, as the Open Inference Protocol shows it."""
+        return statistics(self._registry.collect(), model, version)
 
     def live_figures(self) -> LiveFigures:
         """The counters as JSON shows them."""
