@@ -1,11 +1,14 @@
 """What the service counts, for Prometheus and for `GET /metrics` in JSON."""
 
+import os
 from collections import Counter as Tally
 from collections.abc import Iterable
+from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
 from app.live_models import LiveModels
@@ -34,7 +37,9 @@ class Telemetry:
             "softmax_predictions", "Images classified", ("model", "label"), registry=self._registry
         )
         self.inferences = InferenceCounters(self._registry)
-        self._registry.register(_ModelCollector(models))
+        Gauge("softmax_workers", "Processes that answer", multiprocess_mode="livesum", registry=self._registry).set(1)
+        self._models = _ModelCollector(models)
+        self._registry.register(self._models)
         self._request_series: dict[tuple[str, str, int], Histogram] = {}
         self._prediction_series: dict[tuple[str, str], Counter] = {}
 
@@ -60,23 +65,42 @@ class Telemetry:
             encode, content_type = choose_encoder(accept)
         except (TypeError, ValueError):  # a version in `accept` that is none
             encode, content_type = choose_encoder("text/plain")
-        return encode(self._registry), content_type
+        return encode(self._all_workers()), content_type
 
     def inference_statistics(self, model: str, version: str) -> ModelStatistics:
         """What `inferences` counted, as the Open Inference Protocol shows it."""
-        return statistics(self._registry.collect(), model, version)
+        return statistics(self._all_workers().collect(), model, version)
 
     def live_figures(self) -> LiveFigures:
         """The counters as JSON shows them."""
         requests = 0
         predictions: Tally[str] = Tally()
-        for metric in self._registry.collect():
+        for metric in self._all_workers().collect():
             for sample in metric.samples:
                 if sample.name == "http_request_duration_seconds_count":
                     requests += int(sample.value)
                 elif sample.name == "softmax_predictions_total":
                     predictions[sample.labels["label"]] += int(sample.value)
         return {"requests": requests, "predictions": dict(predictions)}
+
+    def _all_workers(self) -> CollectorRegistry:
+        """The metrics of this process, or added up over all workers where there are several."""
+        folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+        if folder is None:
+            return self._registry
+        _forget_dead_workers(Path(folder))
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
+        registry.register(self._models)
+        return registry
+
+
+def _forget_dead_workers(folder: Path) -> None:
+    """Take processes that are gone out of the gauges; what they counted stays counted."""
+    for path in folder.glob("gauge_live*.db"):
+        pid = int(path.stem.rpartition("_")[2])
+        if not Path(f"/proc/{pid}").exists():
+            mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
 
 
 class _ModelCollector(Collector):
