@@ -14,6 +14,10 @@ _MAX_OTHER_PARTS = 16  # fields besides the files
 _MAX_PART_HEADERS = 8 * 1024
 _MAX_SHOWN = 80  # bytes of a client's own text that an answer repeats
 _BOUNDARY = re.compile(rb'multipart/form-data\s*;(?:.*;)?\s*boundary=(?:"([^"]{1,70})"|([^;\s"]{1,70}))', re.IGNORECASE)
+# What browsers, curl and httpx write; however else the header may be written, the two patterns below it read.
+_USUAL_DISPOSITION = re.compile(
+    rb'\r\nContent-Disposition: form-data; name="([^"\\\r\n]*)"(?:; filename="([^"\\\r\n]*)")?\r\n', re.IGNORECASE
+)
 _DISPOSITION = re.compile(rb"^content-disposition:\s*form-data\b([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 _PARAMETER = re.compile(rb';\s*([\w*]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s"]+))')
 
@@ -124,6 +128,9 @@ def split_form(body: bytes, boundary: bytes, max_parts: int) -> list[Upload]:
 
 def _part(section: bytes) -> Upload:
     end = section.find(b"\r\n\r\n", 0, _MAX_PART_HEADERS)
+    usual = _USUAL_DISPOSITION.match(section)
+    if usual is not None and end > 0:
+        return Upload(usual[1], usual[2] or b"", section[end + 4 :])
     disposition = _DISPOSITION.search(section, 0, max(end, 0))
     if disposition is None:
         raise BadRequestError("A part of the form has no readable 'Content-Disposition: form-data' header.")
