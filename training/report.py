@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from app.classifier.artifact import Evaluation
@@ -68,6 +69,7 @@ def _curves(
     if all(validation):
         axes.plot(epochs, [v[0] for v in validation if v], color=_SECOND, label="validation", marker=".")
     axes.set(xlabel="epoch", ylabel=name)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
 

@@ -123,6 +123,8 @@ def split_off(
     chosen = torch.zeros(len(split), dtype=torch.bool)
     if share:
         for class_id, count in enumerate(torch.bincount(class_ids).tolist()):
+            if not count:
+                continue
             taken = round(count * share)
             if not 0 < taken < count:
                 raise DataError(f"class {class_id} has {count} images, too few for {option} {share:g} of them.")

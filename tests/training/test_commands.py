@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from app.classifier import artifact
+from tests.conftest import make_metadata, make_model
 from tests.training.conftest import CommandLine
+from training.report import PICTURES
 
 
 def test_fit_saves_a_model_that_serving_loads(training: CommandLine, data_dir: Path, tmp_path: Path) -> None:
@@ -61,3 +63,56 @@ def test_an_unknown_data_set_is_one_line(training: CommandLine, tmp_path: Path) 
     assert result.exit_code == 2
     assert len(result.stderr.splitlines()) == 1
     assert "--dataset cats" in result.stderr
+
+
+def test_a_sweep_prints_a_ranking_and_saves_the_best(training: CommandLine, data_dir: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "best"
+
+    result = training(
+        *("sweep", "--data-dir", data_dir, "--out", folder, "--epochs", "3", "--batch-size", "50"),
+        *("--lr", "0.0001,0.1", "--weight-decay", "0", "--seeds", "3,4", "--save", "--json"),
+    )
+
+    *settings, _, _, _, saved = (json.loads(line) for line in result.stdout.splitlines())
+    assert [setting["place"] for setting in settings] == [1, 2, 3, 4]
+    assert settings[0]["recipe"]["lr"] == 0.1
+    assert saved["event"] == "saved"
+    assert "fit --epochs 3" in (folder / "README.md").read_text()
+
+
+def test_numbers_that_are_none_are_refused(training: CommandLine) -> None:
+    result = training("sweep", "--lr", "0.1;0.2")
+
+    assert result.exit_code == 2
+    assert result.stderr == "error: --lr 0.1;0.2 must be numbers separated by commas.\n"
+
+
+def test_evaluate_finds_what_the_model_file_states(training: CommandLine, data_dir: Path, tmp_path: Path) -> None:
+    training("fit", "--data-dir", data_dir, "--out", tmp_path / "m", "--epochs", "2", "--seeds", "3")
+    metadata = artifact.load(tmp_path / "m" / artifact.FILE_NAME).metadata
+
+    result = training("evaluate", tmp_path / "m", "--data-dir", data_dir, "--json")
+
+    found = json.loads(result.stdout)
+    assert found["accuracy"] == metadata.evaluation.accuracy
+    assert found["top_2_accuracy"] == metadata.evaluation.top_2_accuracy
+    assert len(metadata.seed_accuracies) == 3
+    assert "accuracy over 3 seeds" in (tmp_path / "m" / "README.md").read_text()
+    assert {path.name for path in (tmp_path / "m" / "report").iterdir()} == {*PICTURES, "mistakes.png"}
+
+
+def test_tables_are_printed_for_people(training: CommandLine, data_dir: Path, tmp_path: Path) -> None:
+    training("fit", "--data-dir", data_dir, "--out", tmp_path / "m", "--epochs", "1")
+
+    assert "confusion matrix" in training("evaluate", tmp_path / "m", "--data-dir", data_dir).stdout
+    assert "kmnist" in training("datasets").stdout
+
+
+def test_a_model_of_other_classes_cannot_be_evaluated(training: CommandLine, data_dir: Path, tmp_path: Path) -> None:
+    model = artifact.save(tmp_path / artifact.FILE_NAME, make_model(("a", "b")), make_metadata(labels=("a", "b")))
+
+    result = training("evaluate", tmp_path, "--data-dir", data_dir)
+
+    assert model
+    assert result.exit_code == 2
+    assert "the model's are others" in result.stderr
