@@ -46,6 +46,7 @@ class Fit:
         self._rates = torch.zeros(self._recipe.steps_per_epoch(len(train)), len(recipes), 1, 1, device=device)
         self._sums = torch.zeros(2, len(recipes), device=device)  # of the losses and of the correct answers
         self._classes = torch.arange(class_count, device=device)[:, None]
+        self._buffer = torch.ones(self._recipe.batch_size, COLUMNS, device=device)
         self._graph: torch.cuda.CUDAGraph | None = None
         self.history: list[EpochScores] = []
 
@@ -120,27 +121,34 @@ class Fit:
     def _train_once(self) -> None:
         self._sums.zero_()
         rates = iter(self._rates)
-        for inputs, targets in self._chunks(self._train):
-            steps = (torch.split(part, self._recipe.batch_size, dim=1) for part in (inputs, targets))
-            logits = [self._sgd.step(*arguments) for arguments in zip(*steps, rates, strict=False)]
+        for chunk, targets in self._chunks(self._train):
             parts = [self._processes.part(part) for part in torch.split(targets, self._recipe.batch_size, dim=1)]
-            self._sums += sums(torch.cat(logits, dim=2), torch.cat(parts, dim=1))
+            probabilities = [
+                self._sgd.step(self._processes.part(self._inputs(pixels)), part, rate, len(pixels))
+                for pixels, part, rate in zip(chunk, parts, rates, strict=False)
+            ]
+            self._sums += sums(torch.cat(probabilities, dim=2), torch.cat(parts, dim=1))
 
     def _validate(self) -> tuple[list[float] | None, list[float] | None]:
         if not len(self._validation):
             return None, None
         total = torch.zeros_like(self._sums)
-        for inputs, targets in self._chunks(self._validation):
-            total += sums(self._sgd.logits(inputs), targets)
+        for chunk, targets in self._chunks(self._validation):
+            probabilities = [self._sgd.probabilities(self._inputs(pixels)) for pixels in chunk]
+            total += sums(torch.cat(probabilities, dim=2), targets)
         loss, accuracy = (total / len(self._validation)).tolist()
         return loss, accuracy
 
-    def _chunks(self, source: Minibatches) -> Iterator[tuple[Tensor, Tensor]]:
-        """Inputs float32 [785, n] and one-hot targets float32 [C, n] of whole minibatches."""
-        buffer = torch.ones(0, COLUMNS, device=self._sums.device)
+    def _chunks(self, source: Minibatches) -> Iterator[tuple[Sequence[Tensor], Tensor]]:
+        """The pixels of some minibatches, uint8 [B, 784] each, and their one-hot targets, float32 [C, n]."""
         for pixels, class_ids in source.chunks():
-            if len(buffer) < len(pixels):
-                buffer = torch.ones(len(pixels), COLUMNS, device=self._sums.device)
-            inputs = buffer[: len(pixels)]  # column 784 stays 1
-            inputs[:, :PIXELS].copy_(pixels).div_(255)
-            yield inputs.t(), (class_ids == self._classes).to(torch.float32)
+            yield torch.split(pixels, self._recipe.batch_size), (class_ids == self._classes).to(torch.float32)
+
+    def _inputs(self, pixels: Tensor) -> Tensor:
+        """uint8 [B, 784] -> float32 [785, B], valid until the next call.
+
+        One minibatch at a time, so that the products find it in the core's own cache.
+        """
+        inputs = self._buffer[: len(pixels)]  # its last column stays 1
+        inputs[:, :PIXELS].copy_(pixels).div_(255)
+        return inputs.t()

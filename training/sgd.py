@@ -48,34 +48,35 @@ class Sgd:
             generator = random_stream(recipe.seed, 0, torch.device("cpu"))
             run[:, :PIXELS] = torch.randn(class_count, PIXELS, generator=generator) * _INITIAL_DEVIATION
 
-    def logits(self, inputs: Tensor) -> Tensor:
+    def probabilities(self, inputs: Tensor) -> Tensor:
         """float32 [785, B] -> float32 [K, C, B]."""
-        return torch.mm(self.parameters.flatten(0, 1), inputs).view(*self.parameters.shape[:2], -1)
+        logits = torch.mm(self.parameters.flatten(0, 1), inputs)
+        return torch.softmax(logits.view(*self.parameters.shape[:2], -1), dim=1)
 
-    def step(self, inputs: Tensor, targets: Tensor, rate: Tensor) -> Tensor:
-        """Take one step down the mean cross-entropy of a minibatch, of which this process computes its part.
+    def step(self, inputs: Tensor, targets: Tensor, rate: Tensor, batch_size: int) -> Tensor:
+        """Take one step down the mean cross-entropy of a minibatch, of which this process holds a part.
 
         The gradient by the logits is softmax(o) - y ("Dive into Deep Learning", equation 4.1.9); momentum and weight
         decay act as in `torch.optim.SGD`.
 
         Args:
-            inputs: float32 [785, B], one column per image: pixels / 255, and 1.
+            inputs: float32 [785, B], one column per image of the part: pixels / 255, and 1.
             targets: float32 [C, B], one-hot.
             rate: float32 [K, 1, 1], the learning rates.
+            batch_size: of the whole minibatch, over all processes.
 
         Returns:
-            The logits of the part before the step, float32 [K, C, B / processes].
+            The probabilities before the step, float32 [K, C, B].
         """
-        part = self._processes.part(inputs)
-        logits = self.logits(part)
-        errors = torch.softmax(logits, dim=1).sub_(self._processes.part(targets))  # [K, C, B / processes]
+        probabilities = self.probabilities(inputs)
+        errors = (probabilities - targets).flatten(0, 1)  # [K·C, B]
         gradient = self._gradient  # [K·C, 785]
-        torch.addmm(gradient, errors.flatten(0, 1), part.t(), beta=0, alpha=1 / inputs.shape[1], out=gradient)
+        torch.addmm(gradient, errors, inputs.t(), beta=0, alpha=1 / batch_size, out=gradient)
         self._processes.sum(gradient)
         self.velocity.mul_(self._momentum).add_(gradient.view_as(self.velocity))
         self.velocity.addcmul_(self.parameters, self._weight_decay)
         self.parameters.addcmul_(self.velocity, rate, value=-1)
-        return logits
+        return probabilities
 
     def models(self) -> list[SoftmaxRegression]:
         """The K models as they are now, on the CPU."""
