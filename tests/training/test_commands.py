@@ -1,6 +1,7 @@
 """`python -m training` as a user runs it."""
 
 import json
+import resource
 from pathlib import Path
 
 import pytest
@@ -116,3 +117,43 @@ def test_a_model_of_other_classes_cannot_be_evaluated(training: CommandLine, dat
     assert model
     assert result.exit_code == 2
     assert "the model's are others" in result.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(training: CommandLine, data_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+
+    result = training("fit", "--data-dir", data_dir, "--epochs", "1", "--out", tmp_path / "file" / "m")
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: ")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_full_disk_leaves_the_old_model_whole(training: CommandLine, data_dir: Path, tmp_path: Path) -> None:
+    options = ("fit", "--data-dir", data_dir, "--epochs", "1", "--out", tmp_path / "m")
+    training(*options)
+    before = (tmp_path / "m" / artifact.FILE_NAME).read_bytes()
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))  # a write beyond it fails as on a full disk
+    try:
+        result = training(*options, "--seed", "1")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert (tmp_path / "m" / artifact.FILE_NAME).read_bytes() == before
+
+
+def test_without_data_and_network_the_message_says_what_to_put_where(
+    training: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for scheme in ("http", "https"):
+        monkeypatch.setenv(f"{scheme}_proxy", "http://127.0.0.1:9")  # nobody listens there
+
+    result = training("fit", "--data-dir", tmp_path)
+
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert f"copy {tmp_path}/FashionMNIST/raw from there" in result.stderr
