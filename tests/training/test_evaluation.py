@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from app.classifier.softmax import SoftmaxRegression
-from training.datasets import Split
 from training.evaluation import evaluate, wilson_interval
+from training.splits import Split
 
 
 def brightness_model() -> SoftmaxRegression:
