@@ -8,11 +8,11 @@ TORCH_INDEX_URL ?=
 bin := .venv/bin
 pip := $(bin)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: help serve train test lint format constraints clean
+.PHONY: help serve train test lint format bench-training bench-serving constraints clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 serve: .venv/serve.done ## serve the models in models/ on 127.0.0.1 (PORT=8000)
 	@exec $(bin)/python -m app --port $(PORT)
@@ -31,6 +31,12 @@ lint: .venv/dev.done ## check style and types
 format: .venv/dev.done ## format the code
 	$(bin)/ruff check --fix
 	$(bin)/ruff format
+
+bench-training: .venv/dev.done ## measure training next to other ways of doing it (ARGS="--rounds 1")
+	$(bin)/python -m benchmarks.training $(ARGS)
+
+bench-serving: .venv/dev.done ## measure the service next to other servers, half an hour (ARGS="--only ours")
+	$(bin)/python -m benchmarks.serving $(ARGS)
 
 constraints: ## write constraints.txt anew, from the newest versions that fit pyproject.toml
 	$(PYTHON) -m venv --clear .venv
