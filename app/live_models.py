@@ -7,9 +7,11 @@ from pathlib import Path
 from app.classifier import artifact
 from app.classifier.artifact import Artifact
 from app.classifier.errors import ModelFileError
+from app.classifier.explanation import Explanation, explain
 from app.classifier.images import stack, to_tensor
-from app.errors import NoSuchModelError, NotReadyError
-from app.schemas import ModelReference, Prediction
+from app.classifier.softmax import SIDE
+from app.errors import NoSuchLabelError, NoSuchModelError, NotReadyError
+from app.schemas import ModelReference, Prediction, Templates
 
 __all__ = ["LiveModel", "LiveModels"]
 
@@ -36,6 +38,30 @@ class LiveModel:
     def predict_batch(self, images: Sequence[bytes]) -> list[Prediction]:
         """Classify images, as `read_pixels` returns them, all in one matrix product."""
         return [self._prediction(row) for row in self._model.classify(stack(images)).tolist()]
+
+    def explain(self, image: bytes, against: str | None = None) -> Explanation:
+        """Take the answer to one image apart; `against` is a label, None the nearest rival's.
+
+        Raises:
+            NoSuchLabelError: the model has no such label, or it is the answer itself.
+        """
+        if against is not None and against not in self._labels:
+            raise NoSuchLabelError(
+                f"Model {self.name} has no label {against[:80]!r}; it has {', '.join(self._labels)}."
+            )
+        try:
+            return explain(self._model, to_tensor(image), None if against is None else self._labels.index(against))
+        except ValueError as error:
+            raise NoSuchLabelError(f"The answer is {against!r} itself; hold it against another label.") from error
+
+    def templates(self) -> Templates:
+        """The weights and biases, as pictures of the classes."""
+        weights = self._model.weight.view(-1, SIDE, SIDE).tolist()
+        return {
+            "model": self.reference,
+            "bias": dict(zip(self._labels, self._model.bias.tolist(), strict=True)),
+            "weights": dict(zip(self._labels, weights, strict=True)),
+        }
 
     def _prediction(self, row: list[float]) -> Prediction:
         confidence = max(row)

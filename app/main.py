@@ -18,14 +18,14 @@ from app.components import Components
 from app.errors import ServiceError, problem_response
 from app.front import DirectRoute, Front
 from app.live_models import LiveModels
-from app.routes import health, metrics, predict
+from app.routes import explain, health, metrics, predict
 from app.routes import models as models_routes
 from app.settings import Settings
 from app.telemetry import Telemetry
 
 __all__ = ["Service", "create_app"]
 
-_ROUTERS = (predict.router, models_routes.router, metrics.router, health.router)
+_ROUTERS = (predict.router, explain.router, models_routes.router, metrics.router, health.router)
 
 
 class Service(FastAPI):

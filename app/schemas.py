@@ -8,6 +8,11 @@ from typing_extensions import TypedDict
 from app.classifier.artifact import Evaluation, Metadata
 
 __all__ = [
+    "BorderReport",
+    "ClassReport",
+    "CounterfactualReport",
+    "ExplainOptions",
+    "ExplanationReport",
     "ImageOptions",
     "LiveFigures",
     "Metrics",
@@ -17,6 +22,7 @@ __all__ = [
     "Prediction",
     "Problem",
     "Status",
+    "Templates",
 ]
 
 
@@ -27,6 +33,12 @@ class ImageOptions(BaseModel):
     resize: bool = Field(default=False, description="fit an image of any size into 28×28 (letter-boxed, area-averaged)")
     invert: bool = Field(default=False, description="turn dark-on-light into light-on-dark")
     pixels: bool = Field(default=False, description="also return the 28×28 pixels that the model saw")
+
+
+class ExplainOptions(ImageOptions):
+    """The query parameters of `POST /explain`."""
+
+    against: str | None = Field(None, description="label to hold the answer against; without it, the nearest rival")
 
 
 class ModelReference(TypedDict):
@@ -45,6 +57,51 @@ class Prediction(TypedDict):
     probabilities: dict[str, float]
     model: ModelReference
     pixels: NotRequired[list[list[int]]]
+
+
+class ClassReport(TypedDict):
+    """One class's logit, taken apart: logit = bias + contribution."""
+
+    label: str
+    logit: float
+    bias: float
+    contribution: float
+
+
+class BorderReport(TypedDict):
+    """The nearest border of the answer: the smallest change of valid pixels, as inputs of 0-1, that reaches it."""
+
+    label: str
+    distance: float
+
+
+class CounterfactualReport(TypedDict):
+    """The nearest image (by L2) that is answered differently, in 8-bit pixels, and the model's answer to it."""
+
+    label: str
+    confidence: float
+    pixels: list[list[int]]
+    l2: float
+    linf: float
+
+
+class ExplanationReport(Prediction):
+    """A prediction with its exact reasons; maps are 28×28, in logits."""
+
+    rival: str
+    classes: list[ClassReport]
+    contributions: list[list[float]]
+    difference: list[list[float]]
+    border: dict[str, BorderReport | None]
+    counterfactual: CounterfactualReport | None
+
+
+class Templates(TypedDict):
+    """What a model has learnt: each class's weights as a 28×28 map, and its bias, in logits for a white pixel."""
+
+    model: ModelReference
+    bias: dict[str, float]
+    weights: dict[str, list[list[float]]]
 
 
 class Problem(TypedDict):
