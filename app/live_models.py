@@ -40,19 +40,16 @@ class LiveModel:
         return [self._prediction(row) for row in self._model.classify(stack(images)).tolist()]
 
     def explain(self, image: bytes, against: str | None = None) -> Explanation:
-        """Take the answer to one image apart; `against` is a label, None the nearest rival's.
+        """Take the answer to one image apart; `against` is a label; None: the nearest rival's.
 
         Raises:
-            NoSuchLabelError: the model has no such label, or it is the answer itself.
+            NoSuchLabelError: the model has no such label.
         """
         if against is not None and against not in self._labels:
             raise NoSuchLabelError(
                 f"Model {self.name} has no label {against[:80]!r}; it has {', '.join(self._labels)}."
             )
-        try:
-            return explain(self._model, to_tensor(image), None if against is None else self._labels.index(against))
-        except ValueError as error:
-            raise NoSuchLabelError(f"The answer is {against!r} itself; hold it against another label.") from error
+        return explain(self._model, to_tensor(image), None if against is None else self._labels.index(against))
 
     def templates(self) -> Templates:
         """The weights and biases, as pictures of the classes."""

@@ -18,14 +18,21 @@ from app.components import Components
 from app.errors import ServiceError, problem_response
 from app.front import DirectRoute, Front
 from app.live_models import LiveModels
-from app.routes import explain, health, metrics, predict
+from app.routes import explain, health, metrics, page, predict
 from app.routes import models as models_routes
 from app.settings import Settings
 from app.telemetry import Telemetry
 
 __all__ = ["Service", "create_app"]
 
-_ROUTERS = (predict.router, explain.router, models_routes.router, metrics.router, health.router)
+_ROUTERS = (
+    predict.router,
+    explain.router,
+    models_routes.router,
+    metrics.router,
+    health.router,
+    page.router,
+)
 
 
 class Service(FastAPI):
@@ -54,6 +61,7 @@ def create_app(settings: Settings | None = None) -> Service:
     app.state.front = Front(super(Service, app).__call__, direct, app.state.components)
     for router in _ROUTERS:
         app.include_router(router)
+    app.mount("/static", page.files)
     for kind in (ServiceError, ClassifierError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _refuse)
     return app

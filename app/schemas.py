@@ -38,7 +38,7 @@ class ImageOptions(BaseModel):
 class ExplainOptions(ImageOptions):
     """The query parameters of `POST /explain`."""
 
-    against: str | None = Field(None, description="label to hold the answer against; without it, the nearest rival")
+    against: str | None = Field(None, description="label to hold the answer against; else the nearest rival")
 
 
 class ModelReference(TypedDict):

@@ -98,21 +98,17 @@ def explain(model: SoftmaxRegression, pixels: Tensor, against: int | None = None
     Args:
         model: with at least two classes.
         pixels: uint8 [784].
-        against: the class to hold the winner against; None: for each norm, the one whose border is nearest. Between
-            the winner and a class that is not nearest, a third may win: the counterfactual's probabilities tell.
-
-    Raises:
-        ValueError: `against` is the winner itself.
+        against: the class to hold the winner against; None, or the winner itself: for each norm, the one whose border
+            is nearest. Between the winner and one that is not nearest, a third may win: the counterfactual's
+            probabilities tell.
     """
     winner = int(model.classify(pixels).argmax())
-    if against == winner:
-        raise ValueError("the answer can't be held against itself")
     x = pixels.double() / 255  # (784,)
     weight, bias = model.weight.double(), model.bias.double()
     contributions = weight * x  # (C, 784)
     sums = contributions.sum(dim=1)
     logits = bias + sums
-    rivals = torch.tensor([k for k in range(len(bias)) if k != winner] if against is None else [against])
+    rivals = torch.tensor([k for k in range(len(bias)) if k != winner] if against in (None, winner) else [against])
     slopes = weight[winner] - weight[rivals]  # (R, 784)
     planes = _Planes(x, rivals, slopes, (logits[winner] - logits[rivals]).clamp(min=0))
     l2, linf = planes.nearest("l2"), planes.nearest("linf")

@@ -10,11 +10,11 @@ from tests.conftest import make_model
 
 
 def image(seed: int) -> Tensor:
-    """uint8 [28, 28]: noise with a black and a white band, so that many pixels can move one way only."""
+    """uint8 [784]: noise with a black and a white band, so that many pixels can move one way only."""
     pixels = torch.randint(0, 256, (SIDE, SIDE), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
     pixels[:9] = 0
     pixels[-5:] = 255
-    return pixels
+    return pixels.flatten()
 
 
 def margin(model: SoftmaxRegression, inputs: Tensor, explanation: Explanation, rival: int) -> float:
@@ -59,7 +59,7 @@ def test_a_logit_is_its_bias_plus_the_contributions(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_the_l2_border_is_where_alternating_projections_find_it(seed: int) -> None:
     model = make_model(seed=seed)
-    start = to_inputs(image(seed))[0].double()
+    start = image(seed).double() / 255
 
     found = explain(model, image(seed))
 
@@ -75,7 +75,7 @@ def test_the_l2_border_is_where_alternating_projections_find_it(seed: int) -> No
 @pytest.mark.parametrize("seed", range(5))
 def test_the_linf_border_is_reached_at_its_distance_and_by_nothing_smaller(seed: int) -> None:
     model = make_model(seed=seed)
-    start = to_inputs(image(seed))[0].double()
+    start = image(seed).double() / 255
 
     found = explain(model, image(seed))
 
@@ -98,11 +98,11 @@ def test_the_8_bit_counterfactual_is_answered_otherwise_and_stays_near_the_borde
 
     assert found.counterfactual is not None
     assert found.l2 is not None
-    answer = model.probabilities(to_inputs(found.counterfactual.pixels))[0]
+    answer = model.classify(found.counterfactual.pixels.flatten())
     assert int(answer.argmax()) == found.rival != found.class_id
     assert torch.equal(answer, found.counterfactual.probabilities)
     assert found.counterfactual.l2 < found.l2.distance + 0.5 * SIDE / 255  # half a level for each pixel
-    change = (found.counterfactual.pixels.double() - pixels.double()) / 255
+    change = (found.counterfactual.pixels.flatten().double() - pixels.double()) / 255
     assert found.counterfactual.l2 == pytest.approx(float(change.norm()))
     assert found.counterfactual.linf == pytest.approx(float(change.abs().max()))
 
@@ -130,12 +130,13 @@ def test_the_rival_is_the_one_named_by_against() -> None:
     assert found.l2.class_id == rival
 
 
-def test_the_answer_is_not_held_against_itself() -> None:
+def test_held_against_itself_the_answer_is_held_against_the_nearest() -> None:
     model, pixels = make_model(), image(0)
-    winner = int(model.logits(to_inputs(pixels)).argmax())
+    nearest = explain(model, pixels)
 
-    with pytest.raises(ValueError, match="itself"):
-        explain(model, pixels, against=winner)
+    found = explain(model, pixels, against=nearest.class_id)
+
+    assert (found.rival, found.l2, found.linf) == (nearest.rival, nearest.l2, nearest.linf)
 
 
 def test_where_no_valid_image_has_another_answer_there_is_no_border() -> None:
@@ -154,7 +155,7 @@ def test_a_border_that_only_white_pixels_reach_is_reached_by_white_pixels() -> N
     weight[1, :4] = 1.0  # all four white outweigh the bias by a hair
     model = SoftmaxRegression(weight, torch.tensor([3.999, 0.0]))
 
-    found = explain(model, torch.zeros(SIDE, SIDE, dtype=torch.uint8))
+    found = explain(model, torch.zeros(PIXELS, dtype=torch.uint8))
 
     assert found.l2 is not None
     assert found.l2.distance == pytest.approx(2 * 3.999 / 4, abs=1e-6)
@@ -167,7 +168,7 @@ def test_a_tie_is_at_its_own_border() -> None:
     weight[0, 0], weight[1, 1] = 1.0, 1.0
     model = SoftmaxRegression(weight, torch.zeros(2))
 
-    found = explain(model, torch.zeros(SIDE, SIDE, dtype=torch.uint8))
+    found = explain(model, torch.zeros(PIXELS, dtype=torch.uint8))
 
     assert found.class_id == 0
     assert found.l2 is not None

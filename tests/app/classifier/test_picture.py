@@ -14,7 +14,7 @@ from tests.conftest import LABELS, make_model
 
 def test_the_input_is_drawn_pixel_by_pixel() -> None:
     pixels = bytes(value % 256 for value in range(PIXELS))
-    explanation = explain(make_model(), torch.tensor(list(pixels), dtype=torch.uint8).view(SIDE, SIDE))
+    explanation = explain(make_model(), torch.tensor(list(pixels), dtype=torch.uint8))
 
     picture = Image.open(io.BytesIO(draw(explanation, pixels, LABELS)))
 
@@ -26,7 +26,7 @@ def test_evidence_for_is_blue_and_against_is_orange() -> None:
     weight = torch.zeros(2, PIXELS)
     weight[0, 0], weight[0, 1] = 2.0, -1.0
     pixels = bytes([255, 255] + [0] * (PIXELS - 2))
-    image = torch.tensor(list(pixels), dtype=torch.uint8).view(SIDE, SIDE)
+    image = torch.tensor(list(pixels), dtype=torch.uint8)
     explanation = explain(SoftmaxRegression(weight, torch.zeros(2)), image)
 
     picture = Image.open(io.BytesIO(draw(explanation, pixels, ("cat", "dog"))))
@@ -40,7 +40,7 @@ def test_evidence_for_is_blue_and_against_is_orange() -> None:
 
 @pytest.mark.parametrize("label", ["x" * 400, "ö", "雪", "a\nb"])
 def test_any_label_is_drawn_within_the_picture(label: str) -> None:
-    explanation = explain(make_model(("a", "b")), torch.zeros(SIDE, SIDE, dtype=torch.uint8))
+    explanation = explain(make_model(("a", "b")), torch.zeros(PIXELS, dtype=torch.uint8))
 
     picture = Image.open(io.BytesIO(draw(explanation, bytes(PIXELS), (label, f"{label}2"))))
 
@@ -50,7 +50,7 @@ def test_any_label_is_drawn_within_the_picture(label: str) -> None:
 
 def test_without_a_counterfactual_the_picture_says_so() -> None:
     model = SoftmaxRegression(torch.zeros(2, PIXELS), torch.tensor([1.0, 0.0]))
-    explanation = explain(model, torch.zeros(SIDE, SIDE, dtype=torch.uint8))
+    explanation = explain(model, torch.zeros(PIXELS, dtype=torch.uint8))
 
     picture = Image.open(io.BytesIO(draw(explanation, bytes(PIXELS), ("a", "b"))))
 

@@ -67,15 +67,6 @@ async def test_an_unknown_label_is_refused_with_the_list(client: httpx.AsyncClie
     assert all(label in answer.json()["detail"] for label in LABELS)
 
 
-async def test_the_answer_held_against_itself_is_refused(client: httpx.AsyncClient) -> None:
-    label = (await explain(client)).json()["label"]
-
-    answer = await explain(client, against=label)
-
-    assert answer.status_code == 422
-    assert "itself" in answer.json()["detail"]
-
-
 async def test_a_client_that_asks_for_png_gets_the_picture(client: httpx.AsyncClient) -> None:
     answer = await client.post("/explain", files={"file": png()}, headers={"Accept": "image/png"})
 
