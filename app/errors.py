@@ -13,7 +13,6 @@ The classifier's own exceptions (`app.classifier.errors`) stand in the same tabl
 
 import logging
 from http import HTTPStatus
-from typing import Any
 
 import orjson
 from fastapi.exceptions import RequestValidationError
@@ -28,6 +27,7 @@ from app.classifier.errors import (
     UnsupportedModeError,
     WrongSizeError,
 )
+from app.schemas import Problem, ProblemMembers
 
 __all__ = [
     "PROBLEM_MEDIA_TYPE",
@@ -115,14 +115,14 @@ def problem_response(error: Exception, request_id: str) -> Response:
     status, title, detail = describe(error)
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.error("Request %s failed.", request_id, exc_info=error)
-    content = problem(status, title, detail) | {"request_id": request_id}
+    content: Problem = {**problem(status, title, detail), "request_id": request_id}
     headers = dict(_EXTRA_HEADERS.get(status, {}))
     if isinstance(error, HTTPException):
         headers |= error.headers or {}
     return Response(orjson.dumps(content), status, headers, PROBLEM_MEDIA_TYPE)
 
 
-def problem(status: int, title: str, detail: str) -> dict[str, Any]:
+def problem(status: int, title: str, detail: str) -> ProblemMembers:
     """The members that every problem has, alone or within a batch."""
     kind = title.lower().replace(" ", "-")
     return {"type": f"urn:softmax-serving:{kind}", "title": title, "status": status, "detail": detail}

@@ -45,11 +45,18 @@ class LiveModel:
         Raises:
             NoSuchLabelError: the model has no such label.
         """
-        if against is not None and against not in self._labels:
-            raise NoSuchLabelError(
-                f"Model {self.name} has no label {against[:80]!r}; it has {', '.join(self._labels)}."
-            )
+        if against is not None:
+            self.check_label(against)
         return explain(self._model, to_tensor(image), None if against is None else self._labels.index(against))
+
+    def check_label(self, label: str) -> None:
+        """Do nothing where the model has this label.
+
+        Raises:
+            NoSuchLabelError: it has not.
+        """
+        if label not in self._labels:
+            raise NoSuchLabelError(f"Model {self.name} has no label {label[:80]!r}; it has {', '.join(self._labels)}.")
 
     def templates(self) -> Templates:
         """The weights and biases, as pictures of the classes."""

@@ -18,7 +18,7 @@ from app.components import Components
 from app.errors import ServiceError, problem_response
 from app.front import DirectRoute, Front
 from app.live_models import LiveModels
-from app.routes import explain, health, metrics, page, predict
+from app.routes import explain, feedback, health, metrics, page, predict
 from app.routes import models as models_routes
 from app.settings import Settings
 from app.telemetry import Telemetry
@@ -28,6 +28,7 @@ __all__ = ["Service", "create_app"]
 _ROUTERS = (
     predict.router,
     explain.router,
+    feedback.router,
     models_routes.router,
     metrics.router,
     health.router,

@@ -13,7 +13,11 @@ __all__ = [
     "CounterfactualReport",
     "ExplainOptions",
     "ExplanationReport",
+    "FeedbackFigures",
+    "FeedbackReport",
+    "FittingOptions",
     "ImageOptions",
+    "Judgment",
     "LiveFigures",
     "Metrics",
     "ModelCard",
@@ -21,17 +25,23 @@ __all__ = [
     "ModelReference",
     "Prediction",
     "Problem",
+    "ProblemMembers",
     "Status",
     "Templates",
 ]
 
 
-class ImageOptions(BaseModel):
+class FittingOptions(BaseModel):
     """The query parameters of every route that takes images."""
 
     model: str | None = Field(None, description="name of the model; without it the default model answers")
     resize: bool = Field(default=False, description="fit an image of any size into 28×28 (letter-boxed, area-averaged)")
     invert: bool = Field(default=False, description="turn dark-on-light into light-on-dark")
+
+
+class ImageOptions(FittingOptions):
+    """The query parameters of `POST /predict`."""
+
     pixels: bool = Field(default=False, description="also return the 28×28 pixels that the model saw")
 
 
@@ -104,14 +114,37 @@ class Templates(TypedDict):
     weights: dict[str, list[list[float]]]
 
 
-class Problem(TypedDict):
-    """A problem document (RFC 9457)."""
+class Judgment(TypedDict):
+    """The answer to one image of which the truth is known."""
+
+    label: str
+    true_label: str
+    correct: bool
+    confidence: float
+
+
+class ProblemMembers(TypedDict):
+    """What every problem has, alone or among the answers to several images."""
 
     type: str
     title: str
     status: int
     detail: str
+
+
+class Problem(ProblemMembers):
+    """A problem document (RFC 9457)."""
+
     request_id: str
+
+
+class FeedbackReport(TypedDict):
+    """How the model did on the images that were sent, in their order."""
+
+    model: ModelReference
+    count: int
+    correct: int
+    answers: list[Judgment | ProblemMembers]
 
 
 class Status(TypedDict):
@@ -137,11 +170,24 @@ class ModelList(TypedDict):
     failed: dict[str, str]
 
 
+class FeedbackFigures(TypedDict):
+    """The accuracy in use of one model version, by the feedback on it."""
+
+    count: int
+    correct: int
+    accuracy: float
+    accuracy_interval: tuple[float, float]
+    calibration_error: float
+    confusion_matrix: list[list[int]]
+    warning: NotRequired[str]
+
+
 class LiveFigures(TypedDict):
-    """What the service has done since it started, over all its workers."""
+    """What the service has done since it started, over all its workers; feedback by the model's name."""
 
     requests: int
     predictions: dict[str, int]
+    feedback: dict[str, FeedbackFigures]
 
 
 class Metrics(TypedDict):

@@ -8,6 +8,7 @@ from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from app.feedback import FeedbackCounters, feedback_figures, feedback_gauges
 from app.live_models import LiveModels
 from app.schemas import LiveFigures
 
@@ -16,11 +17,13 @@ __all__ = ["Telemetry"]
 _LATENCY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)  # seconds
 
 
-class Telemetry:
+class Telemetry(Collector):
     """The metrics of one application."""
 
     def __init__(self, models: LiveModels) -> None:
+        self._models = models
         self._registry = CollectorRegistry()
+        self.feedback = FeedbackCounters(self._registry)
         self._requests = Histogram(
             "http_request_duration_seconds",
             "Time from the request's headers to its answer",
@@ -57,19 +60,29 @@ class Telemetry:
             encode, content_type = choose_encoder(accept)
         except (TypeError, ValueError):  # a version in `accept` that is none
             encode, content_type = choose_encoder("text/plain")
-        return encode(self._registry), content_type
+        return encode(self), content_type
+
+    def collect(self) -> Iterable[Metric]:
+        """What was counted, the models, and what follows from both."""
+        counted = list(self._registry.collect())
+        return [*counted, *feedback_gauges(feedback_figures(counted, self._models))]
 
     def live_figures(self) -> LiveFigures:
         """The counters as JSON shows them."""
         requests = 0
         predictions: Tally[str] = Tally()
-        for metric in self._registry.collect():
+        counted = list(self._registry.collect())
+        for metric in counted:
             for sample in metric.samples:
                 if sample.name == "http_request_duration_seconds_count":
                     requests += int(sample.value)
                 elif sample.name == "softmax_predictions_total":
                     predictions[sample.labels["label"]] += int(sample.value)
-        return {"requests": requests, "predictions": dict(predictions)}
+        return {
+            "requests": requests,
+            "predictions": dict(predictions),
+            "feedback": feedback_figures(counted, self._models),
+        }
 
 
 class _ModelCollector(Collector):

@@ -7,7 +7,16 @@ from app.errors import BadRequestError, TooLargeError, UnsupportedMediaTypeError
 from app.front import Call, DirectRoute
 from app.settings import Settings
 
-__all__ = ["OneImageRoute", "Part", "Upload", "read_image", "split_form"]
+__all__ = [
+    "LabeledImage",
+    "LabeledImagesRoute",
+    "OneImageRoute",
+    "Part",
+    "Upload",
+    "read_image",
+    "read_labeled_images",
+    "split_form",
+]
 
 _FORM_OVERHEAD = 16 * 1024  # what a form may add to its files: boundaries, headers, other fields
 _MAX_OTHER_PARTS = 16  # fields besides the files
@@ -33,6 +42,22 @@ class Part(NamedTuple):
     content: bytes
 
 
+class LabeledImage(NamedTuple):
+    """One uploaded file, not checked yet, and what it shows."""
+
+    upload: Upload
+    label: str
+
+    def checked(self, max_bytes: int) -> Upload:
+        """The file.
+
+        Raises:
+            BadRequestError: it is empty.
+            TooLargeError: it is over its limit.
+        """
+        return _checked(self.upload, max_bytes)
+
+
 class OneImageRoute(DirectRoute):
     """A direct route that takes one image."""
 
@@ -40,6 +65,15 @@ class OneImageRoute(DirectRoute):
     def max_body_bytes(settings: Settings) -> int:
         """One image and the form around it."""
         return settings.max_image_bytes + _FORM_OVERHEAD
+
+
+class LabeledImagesRoute(DirectRoute):
+    """A direct route that takes images with their labels."""
+
+    @staticmethod
+    def max_body_bytes(settings: Settings) -> int:
+        """The images and the form around them."""
+        return settings.max_batch_bytes
 
 
 def read_image(call: Call) -> Upload:
@@ -61,6 +95,30 @@ def read_image(call: Call) -> Upload:
     if len(files) > 1:
         raise BadRequestError(f"The form has {len(files)} parts named 'file'; send one, or several to /predict/batch.")
     return _checked(Upload(_shown(files[0].filename) or "file", files[0].content), max_bytes)
+
+
+def read_labeled_images(call: Call) -> list[LabeledImage]:
+    """The images of a call and their labels: the form's parts `file` and `label`, as many of each, in the same order.
+
+    Raises:
+        BadRequestError: a form that can't be read, without images, with too many, or not one label for each.
+        UnsupportedMediaTypeError: the body is not a form.
+    """
+    most = call.components.settings.max_batch_images
+    content_type = call.header_fields.get(b"content-type", b"")
+    parts = split_form(call.content, _boundary(content_type), 2 * most + _MAX_OTHER_PARTS)
+    files = [part for part in parts if part.field == "file"]
+    labels = [_text(part.content) for part in parts if part.field == "label"]
+    if not files or len(files) != len(labels):
+        raise BadRequestError(
+            f"The form has {len(files)} parts named 'file' and {len(labels)} named 'label'; send one label a file."
+        )
+    if len(files) > most:
+        raise BadRequestError(f"The form has {len(files)} images; send at most {most} at a time.")
+    names = [_shown(file.filename) or f"file {number}" for number, file in enumerate(files, start=1)]
+    return [
+        LabeledImage(Upload(name, file.content), label) for name, file, label in zip(names, files, labels, strict=True)
+    ]
 
 
 def split_form(body: bytes, boundary: bytes, max_parts: int) -> list[Part]:

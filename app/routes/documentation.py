@@ -6,7 +6,7 @@ from typing import Any
 from app.errors import PROBLEM_MEDIA_TYPE
 from app.schemas import Problem
 
-__all__ = ["one_image", "problems"]
+__all__ = ["labeled_images", "one_image", "problems"]
 
 _IMAGE = {"type": "string", "format": "binary", "description": "PNG, JPEG, BMP, GIF, WebP, TIFF or PGM; one frame"}
 
@@ -28,3 +28,11 @@ def one_image() -> dict[str, Any]:
     form = {"type": "object", "required": ["file"], "properties": {"file": _IMAGE}}
     content = {"multipart/form-data": {"schema": form}, "image/*": {"schema": _IMAGE}}
     return {"requestBody": {"required": True, "content": content}}
+
+
+def labeled_images() -> dict[str, Any]:
+    """A form with as many parts `label` as parts `file`, in the same order."""
+    files = {"type": "array", "items": _IMAGE, "minItems": 1}
+    labels = {"type": "array", "items": {"type": "string"}, "minItems": 1, "description": "the truth, one a file"}
+    form = {"type": "object", "required": ["file", "label"], "properties": {"file": files, "label": labels}}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}}}

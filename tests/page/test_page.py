@@ -214,6 +214,27 @@ def test_the_explanation_is_saved_as_a_picture(page: Page) -> None:
     assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_right_answer_is_confirmed_and_counted(page: Page) -> None:
+    page.click("#samples button >> nth=0")
+    answer(page)
+
+    page.click("#right")
+
+    expect(page.locator("#thanks")).to_contain_text("It was right in")
+    expect(page.locator("#figures")).to_contain_text("right")
+
+
+def test_a_wrong_answer_is_put_right(page: Page, site: str) -> None:
+    page.click("#samples button >> nth=1")
+    truth = next(other for other in LABELS if other != answer(page))
+    before = httpx.get(f"{site}/metrics").json()["live"]["feedback"].get("fashion-mnist", {"count": 0, "correct": 0})
+
+    page.select_option("#truth", truth)
+    page.click("#wrong")
+
+    expect(page.locator("#thanks")).to_contain_text(f"in {before['correct']} of {before['count'] + 1} cases")
+
+
 def test_another_model_brings_its_own_classes_card_and_samples(page: Page) -> None:
     page.click("#samples button >> nth=0")
     answer(page)

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
+from app.classifier.intervals import wilson_interval
 from app.classifier.softmax import SoftmaxRegression
 from training.datasets import Split
-from training.evaluation import evaluate, wilson_interval
+from training.evaluation import evaluate
 
 
 def brightness_model() -> SoftmaxRegression:
