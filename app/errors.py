@@ -27,7 +27,7 @@ from app.classifier.errors import (
     UnsupportedModeError,
     WrongSizeError,
 )
-from app.schemas import Problem, ProblemMembers
+from app.schemas import ImageProblem, Problem
 
 __all__ = [
     "PROBLEM_MEDIA_TYPE",
@@ -122,7 +122,7 @@ def problem_response(error: Exception, request_id: str) -> Response:
     return Response(orjson.dumps(content), status, headers, PROBLEM_MEDIA_TYPE)
 
 
-def problem(status: int, title: str, detail: str) -> ProblemMembers:
+def problem(status: int, title: str, detail: str) -> ImageProblem:
     """The members that every problem has, alone or within a batch."""
     kind = title.lower().replace(" ", "-")
     return {"type": f"urn:softmax-serving:{kind}", "title": title, "status": status, "detail": detail}

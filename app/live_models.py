@@ -9,6 +9,7 @@ from app.classifier.artifact import Artifact
 from app.classifier.errors import ModelFileError
 from app.classifier.explanation import Explanation, explain
 from app.classifier.images import stack, to_tensor
+from app.classifier.pixel_statistics import Oddity
 from app.classifier.softmax import SIDE
 from app.errors import NoSuchLabelError, NoSuchModelError, NotReadyError
 from app.schemas import ModelReference, Prediction, Templates
@@ -18,6 +19,13 @@ __all__ = ["LiveModel", "LiveModels"]
 logger = logging.getLogger(__name__)
 
 _PREFERRED_DEFAULT = "fashion-mnist"
+
+
+_ODDITIES: dict[Oddity, str] = {
+    "blank": "The image is blank: all its pixels are the same.",
+    "inverted": "The image looks inverted: ask for invert=true if it is dark on light.",
+    "unusual": "The image looks unlike the training images: the answer may mean nothing.",
+}
 
 
 class LiveModel:
@@ -30,10 +38,17 @@ class LiveModel:
         self.reference: ModelReference = {"name": name, "version": loaded.version}
         self._model = loaded.model
         self._labels = loaded.metadata.labels
+        self._pixel_statistics = loaded.pixel_statistics
 
     def predict(self, image: bytes) -> Prediction:
-        """Classify one image, as `read_pixels` returns it."""
-        return self._prediction(self._model.classify(to_tensor(image)).tolist())
+        """Classify one image, as `read_pixels` returns it, and warn where it looks unlike the training images."""
+        values = to_tensor(image).float()
+        prediction = self._prediction(self._model.classify(values).tolist())
+        if self._pixel_statistics is not None:
+            oddity = self._pixel_statistics.oddity(image, values)
+            if oddity is not None:
+                prediction["warnings"] = [{"code": oddity, "detail": _ODDITIES[oddity]}]
+        return prediction
 
     def predict_batch(self, images: Sequence[bytes]) -> list[Prediction]:
         """Classify images, as `read_pixels` returns them, all in one matrix product."""

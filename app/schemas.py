@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
 from app.classifier.artifact import Evaluation, Metadata
+from app.classifier.pixel_statistics import Oddity
 
 __all__ = [
     "BorderReport",
@@ -17,6 +18,8 @@ __all__ = [
     "FeedbackReport",
     "FittingOptions",
     "ImageOptions",
+    "ImageProblem",
+    "InputWarning",
     "Judgment",
     "LiveFigures",
     "Metrics",
@@ -25,7 +28,6 @@ __all__ = [
     "ModelReference",
     "Prediction",
     "Problem",
-    "ProblemMembers",
     "Status",
     "Templates",
 ]
@@ -58,6 +60,13 @@ class ModelReference(TypedDict):
     version: str
 
 
+class InputWarning(TypedDict):
+    """The image looks unlike the training images."""
+
+    code: Oddity
+    detail: str
+
+
 class Prediction(TypedDict):
     """The class probabilities of one image."""
 
@@ -66,6 +75,7 @@ class Prediction(TypedDict):
     confidence: float
     probabilities: dict[str, float]
     model: ModelReference
+    warnings: NotRequired[list[InputWarning]]
     pixels: NotRequired[list[list[int]]]
 
 
@@ -123,7 +133,7 @@ class Judgment(TypedDict):
     confidence: float
 
 
-class ProblemMembers(TypedDict):
+class ImageProblem(TypedDict):
     """What every problem has, alone or among the answers to several images."""
 
     type: str
@@ -132,7 +142,7 @@ class ProblemMembers(TypedDict):
     detail: str
 
 
-class Problem(ProblemMembers):
+class Problem(ImageProblem):
     """A problem document (RFC 9457)."""
 
     request_id: str
@@ -144,7 +154,7 @@ class FeedbackReport(TypedDict):
     model: ModelReference
     count: int
     correct: int
-    answers: list[Judgment | ProblemMembers]
+    answers: list[Judgment | ImageProblem]
 
 
 class Status(TypedDict):
@@ -187,6 +197,8 @@ class LiveFigures(TypedDict):
 
     requests: int
     predictions: dict[str, int]
+    unusual_inputs: dict[str, int]
+    unusual_share: float
     feedback: dict[str, FeedbackFigures]
 
 

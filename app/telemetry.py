@@ -34,6 +34,12 @@ class Telemetry(Collector):
         self._predictions = Counter(
             "softmax_predictions", "Images classified", ("model", "label"), registry=self._registry
         )
+        self._unusual_inputs = Counter(
+            "softmax_unusual_inputs",
+            "Images classified that look unlike the training images",
+            ("model", "warning"),
+            registry=self._registry,
+        )
         self._registry.register(_ModelCollector(models))
         self._request_series: dict[tuple[str, str, int], Histogram] = {}
         self._prediction_series: dict[tuple[str, str], Counter] = {}
@@ -54,6 +60,10 @@ class Telemetry(Collector):
             series = self._prediction_series[key] = self._predictions.labels(*key)
         series.inc()
 
+    def unusual_input(self, model: str, warning: str) -> None:
+        """Count one classified image that was warned of."""
+        self._unusual_inputs.labels(model, warning).inc()
+
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """All metrics as text, in the newest format that `accept` allows, and its content type."""
         try:
@@ -71,6 +81,7 @@ class Telemetry(Collector):
         """The counters as JSON shows them."""
         requests = 0
         predictions: Tally[str] = Tally()
+        unusual: Tally[str] = Tally()
         counted = list(self._registry.collect())
         for metric in counted:
             for sample in metric.samples:
@@ -78,9 +89,13 @@ class Telemetry(Collector):
                     requests += int(sample.value)
                 elif sample.name == "softmax_predictions_total":
                     predictions[sample.labels["label"]] += int(sample.value)
+                elif sample.name == "softmax_unusual_inputs_total":
+                    unusual[sample.labels["warning"]] += int(sample.value)
         return {
             "requests": requests,
             "predictions": dict(predictions),
+            "unusual_inputs": dict(unusual),
+            "unusual_share": unusual.total() / max(1, predictions.total()),
             "feedback": feedback_figures(counted, self._models),
         }
 

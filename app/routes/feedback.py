@@ -10,7 +10,7 @@ from app.errors import ServiceError, describe, problem
 from app.front import Call
 from app.live_models import LiveModel
 from app.routes import documentation
-from app.schemas import FeedbackReport, FittingOptions, Judgment, ProblemMembers
+from app.schemas import FeedbackReport, FittingOptions, ImageProblem, Judgment
 from app.uploads import LabeledImage, LabeledImagesRoute, read_labeled_images
 
 router = APIRouter(tags=["classification"], route_class=LabeledImagesRoute)
@@ -38,7 +38,7 @@ def feedback(call: Call, options: Annotated[FittingOptions, Query()]) -> Feedbac
 
 def _answer(
     call: Call, model: LiveModel, image: LabeledImage, options: FittingOptions, *, alone: bool
-) -> Judgment | ProblemMembers:
+) -> Judgment | ImageProblem:
     try:
         upload = image.checked(call.components.settings.max_image_bytes)
         pixels = read_pixels(upload.content, name=upload.name, resize=options.resize, invert=options.invert)

@@ -28,4 +28,6 @@ def predict(call: Call, options: Annotated[ImageOptions, Query()]) -> Prediction
     if options.pixels:
         prediction["pixels"] = [list(pixels[start : start + SIDE]) for start in range(0, len(pixels), SIDE)]
     call.components.telemetry.prediction(model.name, prediction["label"])
+    for warning in prediction.get("warnings", ()):
+        call.components.telemetry.unusual_input(model.name, warning["code"])
     return prediction
