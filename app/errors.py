@@ -27,7 +27,7 @@ from app.classifier.errors import (
     UnsupportedModeError,
     WrongSizeError,
 )
-from app.schemas import ImageProblem, Problem
+from app.schemas import ImageProblem
 
 __all__ = [
     "PROBLEM_MEDIA_TYPE",
@@ -115,7 +115,7 @@ def problem_response(error: Exception, request_id: str) -> Response:
     status, title, detail = describe(error)
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.error("Request %s failed.", request_id, exc_info=error)
-    content: Problem = {**problem(status, title, detail), "request_id": request_id}
+    content = {**problem(status, title, detail), "request_id": request_id}
     headers = dict(_EXTRA_HEADERS.get(status, {}))
     if isinstance(error, HTTPException):
         headers |= error.headers or {}

@@ -13,7 +13,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from app.classifier.artifact import Evaluation
 from app.classifier.intervals import wilson_interval
 from app.live_models import LiveModel, LiveModels
-from app.schemas import FeedbackFigures
+from app.schemas import FeedbackFigures, Judgment
 
 __all__ = ["FeedbackCounters", "feedback_figures", "feedback_gauges"]
 
@@ -43,12 +43,13 @@ class FeedbackCounters:
             registry=registry,
         )
 
-    def count(self, model: LiveModel, label: str, predicted: str, confidence: float) -> None:
-        """Count one answer: `label` is the truth, `predicted` the answer, with its confidence of 0-1."""
+    def count(self, model: LiveModel, judgment: Judgment) -> None:
+        """Count one answer."""
         served = (model.name, model.version)
+        confidence = judgment["confidence"]
         confidence_bin = str(min(int(confidence * _BINS), _BINS - 1))
-        self._answers.labels(*served, label, predicted).inc()
-        self._bins.labels(*served, confidence_bin, str(label == predicted).lower()).inc()
+        self._answers.labels(*served, judgment["true_label"], judgment["label"]).inc()
+        self._bins.labels(*served, confidence_bin, str(judgment["correct"]).lower()).inc()
         self._confidence.labels(*served, confidence_bin).inc(confidence)
 
 

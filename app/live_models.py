@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from itertools import repeat
 from pathlib import Path
 
 from app.classifier import artifact
@@ -43,16 +44,17 @@ class LiveModel:
     def predict(self, image: bytes) -> Prediction:
         """Classify one image, as `read_pixels` returns it, and warn where it looks unlike the training images."""
         values = to_tensor(image).float()
-        prediction = self._prediction(self._model.classify(values).tolist())
-        if self._pixel_statistics is not None:
-            oddity = self._pixel_statistics.oddity(image, values)
-            if oddity is not None:
-                prediction["warnings"] = [{"code": oddity, "detail": _ODDITIES[oddity]}]
-        return prediction
+        oddity = self._pixel_statistics.oddity(image, values) if self._pixel_statistics else None
+        return self._prediction(self._model.classify(values).tolist(), oddity)
 
     def predict_batch(self, images: Sequence[bytes]) -> list[Prediction]:
         """Classify images, as `read_pixels` returns them, all in one matrix product."""
-        return [self._prediction(row) for row in self._model.classify(stack(images)).tolist()]
+        if not images:
+            return []
+        values = stack(images).float()
+        rows = self._model.classify(values).tolist()
+        oddities = self._pixel_statistics.oddities(images, values) if self._pixel_statistics else repeat(None)
+        return [self._prediction(row, oddity) for row, oddity in zip(rows, oddities, strict=False)]
 
     def explain(self, image: bytes, against: str | None = None) -> Explanation:
         """Take the answer to one image apart; `against` is a label; None: the nearest rival's.
@@ -82,16 +84,19 @@ class LiveModel:
             "weights": dict(zip(self._labels, weights, strict=True)),
         }
 
-    def _prediction(self, row: list[float]) -> Prediction:
+    def _prediction(self, row: list[float], oddity: Oddity | None) -> Prediction:
         confidence = max(row)
         class_id = row.index(confidence)
-        return {
+        prediction: Prediction = {
             "label": self._labels[class_id],
             "class_id": class_id,
             "confidence": confidence,
             "probabilities": dict(zip(self._labels, row, strict=True)),
             "model": self.reference,
         }
+        if oddity is not None:
+            prediction["warnings"] = [{"code": oddity, "detail": _ODDITIES[oddity]}]
+        return prediction
 
 
 class LiveModels:

@@ -18,7 +18,7 @@ from app.components import Components
 from app.errors import ServiceError, problem_response
 from app.front import DirectRoute, Front
 from app.live_models import LiveModels
-from app.routes import explain, feedback, health, metrics, page, predict
+from app.routes import explain, feedback, health, metrics, page, predict, predict_batch
 from app.routes import models as models_routes
 from app.settings import Settings
 from app.telemetry import Telemetry
@@ -27,6 +27,7 @@ __all__ = ["Service", "create_app"]
 
 _ROUTERS = (
     predict.router,
+    predict_batch.router,
     explain.router,
     feedback.router,
     models_routes.router,

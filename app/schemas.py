@@ -9,6 +9,7 @@ from app.classifier.artifact import Evaluation, Metadata
 from app.classifier.pixel_statistics import Oddity
 
 __all__ = [
+    "BatchAnswer",
     "BorderReport",
     "ClassReport",
     "CounterfactualReport",
@@ -155,6 +156,13 @@ class FeedbackReport(TypedDict):
     count: int
     correct: int
     answers: list[Judgment | ImageProblem]
+
+
+class BatchAnswer(TypedDict):
+    """A prediction or a problem for each image, in the order of the files."""
+
+    model: ModelReference
+    predictions: list[Prediction | ImageProblem]
 
 
 class Status(TypedDict):

@@ -21,4 +21,4 @@ class Settings(BaseSettings):
     port: NonNegativeInt = Field(default=8000, le=65535)
     max_image_bytes: ByteSize = Field(default=ByteSize(2**20), description="largest image file")
     max_batch_bytes: ByteSize = Field(default=ByteSize(16 * 2**20), description="largest body with many images")
-    max_batch_images: PositiveInt = Field(default=1024, description="most images in one request")
+    max_batch_images: PositiveInt = Field(default=256, description="most images in one request")

@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 
 from app.feedback import FeedbackCounters, feedback_figures, feedback_gauges
 from app.live_models import LiveModels
-from app.schemas import LiveFigures
+from app.schemas import LiveFigures, Prediction
 
 __all__ = ["Telemetry"]
 
@@ -52,17 +52,15 @@ class Telemetry(Collector):
             series = self._request_series[key] = self._requests.labels(*key)
         series.observe(seconds)
 
-    def prediction(self, model: str, label: str) -> None:
-        """Count one classified image."""
-        key = (model, label)
+    def prediction(self, model: str, prediction: Prediction) -> None:
+        """Count one classified image, and what it was warned of."""
+        key = (model, prediction["label"])
         series = self._prediction_series.get(key)
         if series is None:
             series = self._prediction_series[key] = self._predictions.labels(*key)
         series.inc()
-
-    def unusual_input(self, model: str, warning: str) -> None:
-        """Count one classified image that was warned of."""
-        self._unusual_inputs.labels(model, warning).inc()
+        for warning in prediction.get("warnings", ()):
+            self._unusual_inputs.labels(model, warning["code"]).inc()
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """All metrics as text, in the newest format that `accept` allows, and its content type."""

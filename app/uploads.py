@@ -9,11 +9,13 @@ from app.settings import Settings
 
 __all__ = [
     "LabeledImage",
-    "LabeledImagesRoute",
+    "ManyImagesRoute",
     "OneImageRoute",
     "Part",
     "Upload",
+    "checked",
     "read_image",
+    "read_images",
     "read_labeled_images",
     "split_form",
 ]
@@ -43,19 +45,10 @@ class Part(NamedTuple):
 
 
 class LabeledImage(NamedTuple):
-    """One uploaded file, not checked yet, and what it shows."""
+    """One uploaded file and what it shows."""
 
     upload: Upload
     label: str
-
-    def checked(self, max_bytes: int) -> Upload:
-        """The file.
-
-        Raises:
-            BadRequestError: it is empty.
-            TooLargeError: it is over its limit.
-        """
-        return _checked(self.upload, max_bytes)
 
 
 class OneImageRoute(DirectRoute):
@@ -67,12 +60,12 @@ class OneImageRoute(DirectRoute):
         return settings.max_image_bytes + _FORM_OVERHEAD
 
 
-class LabeledImagesRoute(DirectRoute):
-    """A direct route that takes images with their labels."""
+class ManyImagesRoute(DirectRoute):
+    """A direct route that takes many images."""
 
     @staticmethod
     def max_body_bytes(settings: Settings) -> int:
-        """The images and the form around them."""
+        """All images with the form around them."""
         return settings.max_batch_bytes
 
 
@@ -85,40 +78,66 @@ def read_image(call: Call) -> Upload:
         UnsupportedMediaTypeError: the body is neither a form nor an image.
     """
     content_type = call.header_fields.get(b"content-type", b"")
-    max_bytes = call.components.settings.max_image_bytes
     if content_type.startswith((b"image/", b"application/octet-stream")):
-        return _checked(Upload("The body", call.content), max_bytes)
-    parts = split_form(call.content, _boundary(content_type), 1 + _MAX_OTHER_PARTS)
-    files = [part for part in parts if part.field == "file"]
-    if not files:
-        raise BadRequestError(f"The form has no part named 'file'; it has {_names(parts)}.")
+        return checked(Upload("The body", call.content), call)
+    files = _files(call, "file", max_files=1)
     if len(files) > 1:
         raise BadRequestError(f"The form has {len(files)} parts named 'file'; send one, or several to /predict/batch.")
-    return _checked(Upload(_shown(files[0].filename) or "file", files[0].content), max_bytes)
+    return checked(files[0], call)
+
+
+def read_images(call: Call) -> list[Upload]:
+    """The images of a call, each to be `checked`: the form's parts `files`.
+
+    Raises:
+        BadRequestError: a form that can't be read, or that has no part `files` or too many.
+        UnsupportedMediaTypeError: the body is not a form.
+    """
+    max_files = call.components.settings.max_batch_images
+    files = _files(call, "files", max_files)
+    if len(files) > max_files:
+        raise BadRequestError(f"The form has {len(files)} files; the limit is {max_files}.")
+    return files
+
+
+def _files(call: Call, field: str, max_files: int) -> list[Upload]:
+    boundary = _boundary(call.header_fields.get(b"content-type", b""))
+    parts = split_form(call.content, boundary, max_files + _MAX_OTHER_PARTS)
+    files = [Upload(_shown(part.filename) or field, part.content) for part in parts if part.field == field]
+    if not files:
+        raise BadRequestError(f"The form has no part named {field!r}; it has {_names(parts)}.")
+    return files
+
+
+def checked(upload: Upload, call: Call) -> Upload:
+    """The upload, if it is neither empty (BadRequestError) nor over the limit of one image (TooLargeError)."""
+    max_bytes = call.components.settings.max_image_bytes
+    if not upload.content:
+        raise BadRequestError(f"{upload.name} is empty.")
+    if len(upload.content) > max_bytes:
+        raise TooLargeError(f"{upload.name} has {len(upload.content):,} bytes; the limit is {max_bytes:,}.")
+    return upload
 
 
 def read_labeled_images(call: Call) -> list[LabeledImage]:
-    """The images of a call and their labels: the form's parts `file` and `label`, as many of each, in the same order.
+    """The images of a call, each to be `checked`, and their labels: as many parts `file` as `label`, in one order.
 
     Raises:
         BadRequestError: a form that can't be read, without images, with too many, or not one label for each.
         UnsupportedMediaTypeError: the body is not a form.
     """
-    most = call.components.settings.max_batch_images
-    content_type = call.header_fields.get(b"content-type", b"")
-    parts = split_form(call.content, _boundary(content_type), 2 * most + _MAX_OTHER_PARTS)
-    files = [part for part in parts if part.field == "file"]
+    max_files = call.components.settings.max_batch_images
+    boundary = _boundary(call.header_fields.get(b"content-type", b""))
+    parts = split_form(call.content, boundary, 2 * max_files + _MAX_OTHER_PARTS)
+    files = [Upload(_shown(part.filename) or "file", part.content) for part in parts if part.field == "file"]
     labels = [_text(part.content) for part in parts if part.field == "label"]
     if not files or len(files) != len(labels):
         raise BadRequestError(
             f"The form has {len(files)} parts named 'file' and {len(labels)} named 'label'; send one label a file."
         )
-    if len(files) > most:
-        raise BadRequestError(f"The form has {len(files)} images; send at most {most} at a time.")
-    names = [_shown(file.filename) or f"file {number}" for number, file in enumerate(files, start=1)]
-    return [
-        LabeledImage(Upload(name, file.content), label) for name, file, label in zip(names, files, labels, strict=True)
-    ]
+    if len(files) > max_files:
+        raise BadRequestError(f"The form has {len(files)} files; the limit is {max_files}.")
+    return [LabeledImage(*pair) for pair in zip(files, labels, strict=True)]
 
 
 def split_form(body: bytes, boundary: bytes, max_parts: int) -> list[Part]:
@@ -165,14 +184,6 @@ def _boundary(content_type: bytes) -> bytes:
     raise UnsupportedMediaTypeError(
         f"Content-Type {found}; send multipart/form-data, or the image itself as image/png, image/jpeg, ..."
     )
-
-
-def _checked(upload: Upload, max_bytes: int) -> Upload:
-    if not upload.content:
-        raise BadRequestError(f"{upload.name} is empty.")
-    if len(upload.content) > max_bytes:
-        raise TooLargeError(f"{upload.name} has {len(upload.content):,} bytes; the limit is {max_bytes:,}.")
-    return upload
 
 
 def _names(parts: list[Part]) -> str:

@@ -8,11 +8,13 @@ __all__ = ["ankle_boot", "encode", "noise", "png"]
 
 
 def ankle_boot() -> Image.Image:
-    """A light boot on black, 28×28 grayscale."""
+    """A light boot on black, 28×28 grayscale: `docs/boot.png`."""
     image = Image.new("L", (28, 28))
     draw = ImageDraw.Draw(image)
-    draw.polygon([(10, 2), (17, 2), (17, 14), (25, 19), (25, 24), (4, 24), (4, 20), (9, 14)], fill=170)
-    draw.rectangle((3, 23, 25, 25), fill=230)
+    draw.polygon([(14, 3), (25, 3), (26, 20), (26, 24), (1, 24), (1, 20), (9, 16), (13, 11)], fill=170)
+    draw.rectangle((1, 22, 26, 24), fill=210)
+    for line in ((15, 5, 24, 5), (12, 13, 18, 13), (13, 10, 19, 10)):
+        draw.line(line, fill=120)
     return image
 
 

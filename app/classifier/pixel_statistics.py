@@ -1,5 +1,6 @@
 """What the training pixels look like, to tell images that look otherwise: inverted, blank, noise, another subject."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -60,7 +61,7 @@ class PixelStatistics:
         return cls(found.mean, found.deviation, distances.quantile(_USUAL_SHARE))
 
     def distances(self, pixels: Tensor) -> Tensor:
-        """uint8 [N, 784] -> float32 [N]."""
+        """uint8 or float32 [N, 784] in 0-255 -> float32 [N]."""
         return torch.addcmul(self._shift, pixels.float(), self._scale).square().sum(dim=1)
 
     def oddity(self, image: bytes, values: Tensor) -> Oddity | None:
@@ -77,3 +78,11 @@ class PixelStatistics:
             return None
         standardized = torch.addcmul(self._shift, 255 - values, self._scale)
         return "inverted" if torch.dot(standardized, standardized).item() <= self._limit else "unusual"
+
+    def oddities(self, images: Sequence[bytes], values: Tensor) -> list[Oddity | None]:
+        """The same for many images; values float32 [N, 784]."""
+        usual = (self.distances(values) <= self.limit).tolist()
+        return [
+            None if is_usual and image.strip(image[:1]) else self.oddity(image, row)
+            for image, row, is_usual in zip(images, values, usual, strict=True)
+        ]

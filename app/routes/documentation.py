@@ -6,7 +6,7 @@ from typing import Any
 from app.errors import PROBLEM_MEDIA_TYPE
 from app.schemas import Problem
 
-__all__ = ["labeled_images", "one_image", "problems"]
+__all__ = ["labeled_images", "many_images", "one_image", "problems"]
 
 _IMAGE = {"type": "string", "format": "binary", "description": "PNG, JPEG, BMP, GIF, WebP, TIFF or PGM; one frame"}
 
@@ -28,6 +28,12 @@ def one_image() -> dict[str, Any]:
     form = {"type": "object", "required": ["file"], "properties": {"file": _IMAGE}}
     content = {"multipart/form-data": {"schema": form}, "image/*": {"schema": _IMAGE}}
     return {"requestBody": {"required": True, "content": content}}
+
+
+def many_images() -> dict[str, Any]:
+    """A form whose parts `files` are images."""
+    form = {"type": "object", "required": ["files"], "properties": {"files": {"type": "array", "items": _IMAGE}}}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}}}
 
 
 def labeled_images() -> dict[str, Any]:

@@ -9,10 +9,10 @@ from torch import Tensor
 from app.classifier.explanation import Border, Counterfactual, Explanation
 from app.classifier.images import read_pixels
 from app.classifier.picture import draw
-from app.classifier.softmax import SIDE
 from app.front import Call
 from app.routes import documentation
 from app.routes.negotiation import preferred
+from app.routes.predict import rows
 from app.schemas import BorderReport, ClassReport, CounterfactualReport, ExplainOptions, ExplanationReport, Prediction
 from app.uploads import OneImageRoute, read_image
 
@@ -44,7 +44,7 @@ def explain(call: Call, options: Annotated[ExplainOptions, Query()]) -> Explanat
         return Response(draw(explanation, pixels, model.metadata.labels), media_type="image/png")
     prediction = model.predict(pixels)
     if options.pixels:
-        prediction["pixels"] = [list(pixels[start : start + SIDE]) for start in range(0, len(pixels), SIDE)]
+        prediction["pixels"] = rows(pixels)
     return _report(prediction, explanation)
 
 

@@ -1,19 +1,16 @@
 """`POST /feedback`: images with their true labels, for the accuracy in use."""
 
-from typing import Annotated, cast
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from app.classifier.errors import ImageError
-from app.classifier.images import read_pixels
-from app.errors import ServiceError, describe, problem
 from app.front import Call
-from app.live_models import LiveModel
 from app.routes import documentation
-from app.schemas import FeedbackReport, FittingOptions, ImageProblem, Judgment
-from app.uploads import LabeledImage, LabeledImagesRoute, read_labeled_images
+from app.routes.predict_batch import decode, decode_or_problem
+from app.schemas import FeedbackReport, FittingOptions, ImageProblem, Judgment, Prediction
+from app.uploads import ManyImagesRoute, Upload, read_labeled_images
 
-router = APIRouter(tags=["classification"], route_class=LabeledImagesRoute)
+router = APIRouter(tags=["classification"], route_class=ManyImagesRoute)
 
 
 @router.post(
@@ -31,23 +28,31 @@ def feedback(call: Call, options: Annotated[FittingOptions, Query()]) -> Feedbac
     images = read_labeled_images(call)
     for image in images:
         model.check_label(image.label)
-    answers = [_answer(call, model, image, options, alone=len(images) == 1) for image in images]
-    judged = [cast("Judgment", answer)["correct"] for answer in answers if "correct" in answer]
-    return {"model": model.reference, "count": len(judged), "correct": sum(judged), "answers": answers}
+    decoded = _decode_all(call, [image.upload for image in images], options)
+    predictions = iter(model.predict_batch([image for image in decoded if isinstance(image, bytes)]))
+    report: FeedbackReport = {"model": model.reference, "count": 0, "correct": 0, "answers": []}
+    for image, pixels in zip(images, decoded, strict=True):
+        if not isinstance(pixels, bytes):
+            report["answers"].append(pixels)
+            continue
+        judgment = _judge(next(predictions), image.label)
+        call.components.telemetry.feedback.count(model, judgment)
+        report["answers"].append(judgment)
+        report["count"] += 1
+        report["correct"] += judgment["correct"]
+    return report
 
 
-def _answer(
-    call: Call, model: LiveModel, image: LabeledImage, options: FittingOptions, *, alone: bool
-) -> Judgment | ImageProblem:
-    try:
-        upload = image.checked(call.components.settings.max_image_bytes)
-        pixels = read_pixels(upload.content, name=upload.name, resize=options.resize, invert=options.invert)
-    except (ImageError, ServiceError) as error:
-        if alone:
-            raise
-        return problem(*describe(error))
-    prediction = model.predict(pixels)
-    predicted, confidence = prediction["label"], prediction["confidence"]
-    call.components.telemetry.feedback.count(model, image.label, predicted, confidence)
-    correct = predicted == image.label
-    return {"label": predicted, "true_label": image.label, "correct": correct, "confidence": confidence}
+def _decode_all(call: Call, uploads: list[Upload], options: FittingOptions) -> list[bytes | ImageProblem]:
+    if len(uploads) == 1:
+        return [decode(call, uploads[0], options)]
+    return [decode_or_problem(call, upload, options) for upload in uploads]
+
+
+def _judge(prediction: Prediction, truth: str) -> Judgment:
+    return {
+        "label": prediction["label"],
+        "true_label": truth,
+        "correct": prediction["label"] == truth,
+        "confidence": prediction["confidence"],
+    }

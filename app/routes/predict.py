@@ -26,8 +26,11 @@ def predict(call: Call, options: Annotated[ImageOptions, Query()]) -> Prediction
     pixels = read_pixels(upload.content, name=upload.name, resize=options.resize, invert=options.invert)
     prediction = model.predict(pixels)
     if options.pixels:
-        prediction["pixels"] = [list(pixels[start : start + SIDE]) for start in range(0, len(pixels), SIDE)]
-    call.components.telemetry.prediction(model.name, prediction["label"])
-    for warning in prediction.get("warnings", ()):
-        call.components.telemetry.unusual_input(model.name, warning["code"])
+        prediction["pixels"] = rows(pixels)
+    call.components.telemetry.prediction(model.name, prediction)
     return prediction
+
+
+def rows(pixels: bytes) -> list[list[int]]:
+    """784 pixel values as 28 rows of 28."""
+    return [list(pixels[start : start + SIDE]) for start in range(0, len(pixels), SIDE)]

@@ -63,13 +63,16 @@ def test_other_images_are_named_for_what_is_odd(pixels: Tensor, expected: Oddity
     assert oddity(PixelStatistics.measure(boots()), pixels) == expected
 
 
-def test_the_one_image_check_agrees_with_the_distances() -> None:
+def test_many_images_are_judged_as_each_alone() -> None:
     statistics = PixelStatistics.measure(boots())
-    pixels = torch.cat([boots(), 255 - boots()])
+    pixels = torch.cat([boots(), 255 - boots(), torch.zeros(1, PIXELS, dtype=torch.uint8)])
 
-    odd = [oddity(statistics, image) is not None for image in pixels]
+    together = statistics.oddities([bytes(image.tolist()) for image in pixels], pixels.float())
 
-    assert odd == (statistics.distances(pixels) > statistics.limit).tolist()
+    assert together == [oddity(statistics, image) for image in pixels]
+    assert [found is not None for found in together[:-1]] == (
+        statistics.distances(pixels[:-1]) > statistics.limit
+    ).tolist()
 
 
 def test_the_model_file_keeps_them(tmp_path: Path) -> None:

@@ -55,6 +55,15 @@ async def test_an_odd_image_is_answered_with_a_warning(
     assert [warning["code"] for warning in answer["warnings"]] == [code]
 
 
+async def test_each_odd_image_of_a_batch_is_warned_of(guarded: httpx.AsyncClient) -> None:
+    files = [("files", png(image)) for image in (ankle_boot(), noise(), Image.new("L", (28, 28)))]
+
+    predictions = (await guarded.post("/predict/batch", files=files)).json()["predictions"]
+
+    codes = [[warning["code"] for warning in prediction.get("warnings", ())] for prediction in predictions]
+    assert codes == [[], ["unusual"], ["blank"]]
+
+
 async def test_odd_images_are_counted_and_their_share_shown(guarded: httpx.AsyncClient) -> None:
     for image in (ankle_boot(), ankle_boot(), ankle_boot(), noise()):
         await predict(guarded, png(image))
