@@ -3,7 +3,10 @@
 import copy
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
@@ -20,21 +23,32 @@ cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def serve(
     host: Annotated[str | None, typer.Option(help="address to listen on  [default: 127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="port to listen on  [default: 8000]")] = None,
+    workers: Annotated[int | None, typer.Option(help="processes that answer  [default: 1]")] = None,
     models_dir: Annotated[Path | None, typer.Option(help="folder of the models  [default: models]")] = None,
 ) -> None:
     """Serve every model under the models folder over HTTP."""
-    flags = {"HOST": host, "PORT": port, "MODELS_DIR": models_dir}
+    flags = {"HOST": host, "PORT": port, "WORKERS": workers, "MODELS_DIR": models_dir}
     os.environ |= {f"SOFTMAX_{name}": str(value) for name, value in flags.items() if value is not None}
     settings = _settings()
-    uvicorn.run(
-        "app.main:create_app",
-        factory=True,
-        host=settings.host,
-        port=settings.port,
-        server_header=False,
-        access_log=False,
-        log_config=_log_config(),
-    )
+    with _shared_metrics() if settings.workers > 1 else nullcontext():
+        uvicorn.run(
+            "app.main:create_app",
+            factory=True,
+            host=settings.host,
+            port=settings.port,
+            workers=settings.workers,
+            server_header=False,
+            access_log=False,
+            log_config=_log_config(),
+        )
+
+
+@contextmanager
+def _shared_metrics() -> Iterator[None]:
+    """A folder in which the workers' counters meet, for as long as the service runs."""
+    with TemporaryDirectory(prefix="softmax-metrics-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        yield
 
 
 def _settings() -> Settings:

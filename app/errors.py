@@ -13,11 +13,13 @@ The classifier's own exceptions (`app.classifier.errors`) stand in the same tabl
 
 import logging
 from http import HTTPStatus
+from typing import Any
 
 import orjson
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import Scope
 
 from app.classifier.errors import (
     DamagedImageError,
@@ -110,12 +112,16 @@ def describe(error: Exception) -> tuple[int, str, str]:
     return *status_and_title, str(error)
 
 
-def problem_response(error: Exception, request_id: str) -> Response:
+def problem_response(error: Exception, scope: Scope) -> Response:
     """Answer an exception with a problem document (RFC 9457); this is the handler of every one of them."""
+    request_id = scope["request_id"]
     status, title, detail = describe(error)
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.error("Request %s failed.", request_id, exc_info=error)
-    content = {**problem(status, title, detail), "request_id": request_id}
+    content: dict[str, Any] = {**problem(status, title, detail), "request_id": request_id}
+    path = scope["path"].removeprefix(scope.get("root_path", ""))
+    if f"{path}/".startswith("/v2/"):
+        content["error"] = detail  # where the Open Inference Protocol has it
     headers = dict(_EXTRA_HEADERS.get(status, {}))
     if isinstance(error, HTTPException):
         headers |= error.headers or {}

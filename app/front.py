@@ -85,11 +85,15 @@ class Front:
     def __init__(self, fastapi: ASGIApp, routes: Iterable[DirectRoute], components: Components) -> None:
         self._fastapi = fastapi
         self._components = components
-        self._routes = {
-            (method, route.path): (route, route.max_body_bytes(components.settings))
-            for route in routes
-            for method in route.methods or ()
-        }
+        self._routes: dict[tuple[str, str], tuple[DirectRoute, int]] = {}
+        self._patterns: list[tuple[str, re.Pattern[str], tuple[DirectRoute, int]]] = []
+        for route in routes:
+            direct = route, route.max_body_bytes(components.settings)
+            for method in route.methods or ():
+                if route.param_convertors:
+                    self._patterns.append((method, route.path_regex, direct))
+                else:
+                    self._routes[method, route.path] = direct
         self._id_prefix = secrets.token_hex(6).encode()
         self._id_number = count(1)
 
@@ -105,7 +109,8 @@ class Front:
         )
         scope["request_id"] = request_id.decode()
         method = scope["method"]
-        direct = self._routes.get((method, scope["path"].removeprefix(scope.get("root_path", ""))))
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        direct = self._routes.get((method, path)) or self._match(method, path, scope)
         if direct is None:
             status = await self._pass_on(scope, receive, send, request_id)
             path = getattr(scope.get("route"), "path", "unmatched")
@@ -115,6 +120,14 @@ class Front:
             status = await _answer(route, call, max_bytes, send, request_id)
             path = route.path
         self._components.telemetry.request(method, path, status, perf_counter() - started)
+
+    def _match(self, method: str, path: str, scope: Scope) -> tuple[DirectRoute, int] | None:
+        for pattern_method, pattern, direct in self._patterns:
+            match = pattern.match(path) if method == pattern_method else None
+            if match is not None:
+                scope["path_params"] = match.groupdict()
+                return direct
+        return None
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send, request_id: bytes) -> int:
         status = _CLIENT_CLOSED_REQUEST
@@ -163,7 +176,7 @@ async def _answer(route: DirectRoute, call: Call, max_bytes: int, send: Send, re
     except ClientDisconnect:
         return _CLIENT_CLOSED_REQUEST
     except Exception as error:  # noqa: BLE001 - app.errors knows each, and hides what it does not know
-        result = problem_response(error, request_id.decode())
+        result = problem_response(error, call.scope)
     if isinstance(result, Response):
         status, headers, content = result.status_code, result.raw_headers, bytes(result.body)
     else:

@@ -5,6 +5,9 @@ from collections.abc import Iterator, Sequence
 from itertools import repeat
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from app.classifier import artifact
 from app.classifier.artifact import Artifact
 from app.classifier.errors import ModelFileError
@@ -83,6 +86,12 @@ class LiveModel:
             "bias": dict(zip(self._labels, self._model.bias.tolist(), strict=True)),
             "weights": dict(zip(self._labels, weights, strict=True)),
         }
+
+    def probabilities(self, images: Tensor) -> Tensor:
+        """uint8 [N, 784] in 0-255, or float32 [N, 784] in 0-1 -> float32 [N, C]."""
+        if images.dtype == torch.uint8:
+            return self._model.classify(images)
+        return self._model.probabilities(images)
 
     def _prediction(self, row: list[float], oddity: Oddity | None) -> Prediction:
         confidence = max(row)

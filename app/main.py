@@ -18,7 +18,7 @@ from app.components import Components
 from app.errors import ServiceError, problem_response
 from app.front import DirectRoute, Front
 from app.live_models import LiveModels
-from app.routes import explain, feedback, health, metrics, page, predict, predict_batch
+from app.routes import explain, feedback, health, metrics, open_inference, page, predict, predict_batch
 from app.routes import models as models_routes
 from app.settings import Settings
 from app.telemetry import Telemetry
@@ -30,6 +30,8 @@ _ROUTERS = (
     predict_batch.router,
     explain.router,
     feedback.router,
+    open_inference.direct_router,
+    open_inference.router,
     models_routes.router,
     metrics.router,
     health.router,
@@ -79,4 +81,4 @@ async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
-    return problem_response(error, request.scope["request_id"])
+    return problem_response(error, request.scope)

@@ -19,6 +19,7 @@ class Settings(BaseSettings):
     )
     host: str = "127.0.0.1"
     port: NonNegativeInt = Field(default=8000, le=65535)
+    workers: PositiveInt = Field(default=1, description="processes that answer, each with one thread of torch")
     max_image_bytes: ByteSize = Field(default=ByteSize(2**20), description="largest image file")
     max_batch_bytes: ByteSize = Field(default=ByteSize(16 * 2**20), description="largest body with many images")
-    max_batch_images: PositiveInt = Field(default=256, description="most images in one request")
+    max_batch_images: PositiveInt = Field(default=1024, description="most images in one request")

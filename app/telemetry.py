@@ -1,15 +1,20 @@
 """What the service counts, for Prometheus and for `GET /metrics` in JSON."""
 
+import os
 from collections import Counter as Tally
 from collections.abc import Iterable
+from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
 from app.feedback import FeedbackCounters, feedback_figures, feedback_gauges
 from app.live_models import LiveModels
+from app.open_inference.schemas import ModelStatistics
+from app.open_inference.statistics import InferenceCounters, statistics
 from app.schemas import LiveFigures, Prediction
 
 __all__ = ["Telemetry"]
@@ -40,7 +45,10 @@ class Telemetry(Collector):
             ("model", "warning"),
             registry=self._registry,
         )
-        self._registry.register(_ModelCollector(models))
+        self.inferences = InferenceCounters(self._registry)
+        Gauge("softmax_workers", "Processes that answer", multiprocess_mode="livesum", registry=self._registry).set(1)
+        self._model_collector = _ModelCollector(models)
+        self._registry.register(self._model_collector)
         self._request_series: dict[tuple[str, str, int], Histogram] = {}
         self._prediction_series: dict[tuple[str, str], Counter] = {}
 
@@ -52,13 +60,17 @@ class Telemetry(Collector):
             series = self._request_series[key] = self._requests.labels(*key)
         series.observe(seconds)
 
-    def prediction(self, model: str, prediction: Prediction) -> None:
-        """Count one classified image, and what it was warned of."""
-        key = (model, prediction["label"])
+    def prediction(self, model: str, label: str, count: int = 1) -> None:
+        """Count classified images."""
+        key = (model, label)
         series = self._prediction_series.get(key)
         if series is None:
             series = self._prediction_series[key] = self._predictions.labels(*key)
-        series.inc()
+        series.inc(count)
+
+    def classified(self, model: str, prediction: Prediction) -> None:
+        """Count one answer, and what it warns of."""
+        self.prediction(model, prediction["label"])
         for warning in prediction.get("warnings", ()):
             self._unusual_inputs.labels(model, warning["code"]).inc()
 
@@ -72,15 +84,19 @@ class Telemetry(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """What was counted, the models, and what follows from both."""
-        counted = list(self._registry.collect())
+        counted = list(self._all_workers().collect())
         return [*counted, *feedback_gauges(feedback_figures(counted, self._models))]
+
+    def inference_statistics(self, model: str, version: str) -> ModelStatistics:
+        """What `inferences` counted, as the Open Inference Protocol shows it."""
+        return statistics(self._all_workers().collect(), model, version)
 
     def live_figures(self) -> LiveFigures:
         """The counters as JSON shows them."""
         requests = 0
         predictions: Tally[str] = Tally()
         unusual: Tally[str] = Tally()
-        counted = list(self._registry.collect())
+        counted = list(self._all_workers().collect())
         for metric in counted:
             for sample in metric.samples:
                 if sample.name == "http_request_duration_seconds_count":
@@ -96,6 +112,25 @@ class Telemetry(Collector):
             "unusual_share": unusual.total() / max(1, predictions.total()),
             "feedback": feedback_figures(counted, self._models),
         }
+
+    def _all_workers(self) -> CollectorRegistry:
+        """The metrics of this process, or added up over all workers where there are several."""
+        folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+        if folder is None:
+            return self._registry
+        _forget_dead_workers(Path(folder))
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
+        registry.register(self._model_collector)
+        return registry
+
+
+def _forget_dead_workers(folder: Path) -> None:
+    """Take processes that are gone out of the gauges; what they counted stays counted."""
+    for path in folder.glob("gauge_live*.db"):
+        pid = int(path.stem.rpartition("_")[2])
+        if not Path(f"/proc/{pid}").exists():
+            mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
 
 
 class _ModelCollector(Collector):

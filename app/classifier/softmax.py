@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 __all__ = ["PIXELS", "SIDE", "SoftmaxRegression", "to_inputs"]
 
@@ -42,7 +41,7 @@ class SoftmaxRegression:
 
     def logits(self, inputs: Tensor) -> Tensor:
         """float32 [N, 784] in 0-1 -> float32 [N, C], unbounded."""
-        return functional.linear(inputs, self.weight, self.bias)
+        return _affine(self.weight, self.bias, inputs)
 
     def probabilities(self, inputs: Tensor) -> Tensor:
         """float32 [N, 784] in 0-1 -> float32 [N, C]; each row is in 0-1 and sums to 1."""
@@ -54,5 +53,10 @@ class SoftmaxRegression:
         if values.ndim == 1:  # a vector: two thirds of the time that a matrix of one row takes
             logits = torch.addmv(self.bias, self._pixel_weight, values)
         else:
-            logits = functional.linear(values, self._pixel_weight, self.bias)
+            logits = _affine(self._pixel_weight, self.bias, values)
         return torch.softmax(logits, dim=-1)
+
+
+def _affine(weight: Tensor, bias: Tensor, rows: Tensor) -> Tensor:
+    """[C, 784], [C], [N, 784] -> [N, C], like functional.linear; with few classes, MKL takes half the time this way."""
+    return torch.addmm(bias[:, None], weight, rows.T).T

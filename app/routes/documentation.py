@@ -11,13 +11,13 @@ __all__ = ["labeled_images", "many_images", "one_image", "problems"]
 _IMAGE = {"type": "string", "format": "binary", "description": "PNG, JPEG, BMP, GIF, WebP, TIFF or PGM; one frame"}
 
 
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def problems(*statuses: int, model: type = Problem) -> dict[int | str, dict[str, Any]]:
     """The problem documents that a route may answer with."""
     return {
         status: {
             "description": HTTPStatus(status).phrase,
-            "model": Problem,
-            "content": {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            "model": model,
+            "content": {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}},
         }
         for status in statuses
     }

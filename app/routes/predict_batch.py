@@ -34,7 +34,7 @@ def predict_batch(call: Call, options: Annotated[ImageOptions, Query()]) -> Batc
             prediction = next(predictions)
             if options.pixels:
                 prediction["pixels"] = rows(image)
-            call.components.telemetry.prediction(model.name, prediction)
+            call.components.telemetry.classified(model.name, prediction)
             answer["predictions"].append(prediction)
         else:
             answer["predictions"].append(image)

@@ -1,0 +1,118 @@
+"""HTTP bodies of the protocol: content codings, and the JSON object with the binary tensors behind it."""
+
+import gzip
+import zlib
+from functools import lru_cache
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from app.classifier.softmax import PIXELS, SIDE
+from app.errors import BadRequestError, TooLargeError, UnsupportedMediaTypeError
+from app.open_inference.schemas import InferenceRequest, InputParameters, InputTensor, RequestParameters
+
+__all__ = ["Body", "compress", "decompress", "split_body"]
+
+_WINDOW_BITS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}  # HTTP's deflate is the zlib format
+_FASTEST = 1  # compression level; probabilities hardly shrink at any
+_MAX_DIGITS = 18
+_MAX_CACHED = 512  # bytes of a JSON object
+
+
+class Body(NamedTuple):
+    """A request as it was sent: the JSON object, and what stands behind it."""
+
+    request: InferenceRequest
+    binary: memoryview
+
+
+def split_body(content: bytes, header_length: bytes | None) -> Body:
+    """Split a body into its JSON object and its binary tensors.
+
+    Args:
+        content: the whole body, decompressed.
+        header_length: the request's `Inference-Header-Content-Length`; None: the body is all JSON; 0: it is all pixels,
+            UINT8 [N, 28, 28], and every output is returned in binary.
+
+    Raises:
+        BadRequestError: the length does not fit the body, or the JSON object is not an inference request.
+    """
+    if header_length is None:
+        return Body(_parse(content), memoryview(b""))
+    if not header_length.isdigit() or len(header_length) > _MAX_DIGITS or int(header_length) > len(content):
+        shown = header_length[:40].decode("latin-1")
+        raise BadRequestError(
+            f"Inference-Header-Content-Length is {shown!r}; send the length of the JSON object at the body's start, "
+            f"at most the {len(content):,} bytes of the body before compression."
+        )
+    length = int(header_length)
+    binary = memoryview(content)[length:]
+    if length == 0:
+        return Body(_raw_request(len(binary)), binary)
+    return Body((_parse_cached if length <= _MAX_CACHED else _parse)(content[:length]), binary)
+
+
+def decompress(content: bytes, coding: bytes, max_bytes: int) -> bytes:
+    """Undo a `Content-Encoding`, and stop at `max_bytes`.
+
+    Raises:
+        BadRequestError: the content is not of this coding, cut off, or goes on after its end.
+        TooLargeError: there is more than `max_bytes` in it.
+        UnsupportedMediaTypeError: the coding is neither gzip nor deflate.
+    """
+    if coding in (b"", b"identity"):
+        return content
+    name = coding.decode("latin-1")
+    if name not in _WINDOW_BITS:
+        raise UnsupportedMediaTypeError(f"Content-Encoding {name[:40]!r} is not read; send gzip, deflate or none.")
+    decompressor = zlib.decompressobj(_WINDOW_BITS[name])
+    try:
+        plain = decompressor.decompress(content, max_bytes + 1)
+    except zlib.error as error:
+        raise BadRequestError(f"The body is not {name}, as Content-Encoding says: {error}.") from error
+    if len(plain) > max_bytes:
+        raise TooLargeError(f"The decompressed body is over the limit of {max_bytes:,} bytes.")
+    if not decompressor.eof:
+        raise BadRequestError(f"The {name} body is cut off.")
+    if decompressor.unused_data:
+        raise BadRequestError(f"The {name} body goes on for {len(decompressor.unused_data):,} bytes after its end.")
+    return plain
+
+
+def compress(content: bytes, accepted: bytes) -> tuple[bytes, str | None]:
+    """Compress an answer if that is asked for: `Accept-Encoding` names gzip or deflate and nothing besides.
+
+    Browsers and HTTP libraries list all that they can read, unasked, and get the answer as it is.
+
+    Returns:
+        The content and its `Content-Encoding`.
+    """
+    if accepted == b"gzip":
+        return gzip.compress(content, _FASTEST, mtime=0), "gzip"
+    if accepted == b"deflate":
+        return zlib.compress(content, _FASTEST), "deflate"
+    return content, None
+
+
+def _parse(content: bytes) -> InferenceRequest:
+    try:
+        return InferenceRequest.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise BadRequestError(f"Inference request{place and f', {place}'}: {first['msg']}.") from error
+
+
+# Before binary tensors, clients repeat the same few JSON objects; parsing takes longer than looking one up.
+_parse_cached = lru_cache(maxsize=1024)(_parse)
+
+
+def _raw_request(size: int) -> InferenceRequest:
+    # A size that is no whole number of images is refused with the tensor, like that of any other.
+    images = InputTensor(
+        name="images",
+        datatype="UINT8",
+        shape=[max(1, size // PIXELS), SIDE, SIDE],
+        parameters=InputParameters(binary_data_size=size),
+    )
+    return InferenceRequest(inputs=[images], parameters=RequestParameters(binary_data_output=True))

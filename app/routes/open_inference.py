@@ -1,0 +1,274 @@
+"""`/v2`: the Open Inference Protocol v2 over REST.
+
+With the extensions for binary tensors, classification, model configuration and statistics, and the repository's index.
+Clients need not send a Content-Type: `tritonclient` sends none.
+"""
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Annotated, Any, Literal, TypeVar
+
+import orjson
+from fastapi import APIRouter, Depends, Header, Response
+from pydantic import ValidationError
+
+from app import __version__
+from app.classifier.softmax import SIDE
+from app.components import Components, Parts
+from app.errors import BadRequestError, NoSuchModelError, ServiceError
+from app.front import Call, DirectRoute
+from app.live_models import LiveModel
+from app.open_inference.bodies import compress, decompress, split_body
+from app.open_inference.schemas import (
+    IndexRequest,
+    InferenceRequest,
+    InferenceResponse,
+    ModelConfig,
+    ModelIndexEntry,
+    ModelMetadata,
+    ModelReady,
+    ModelStatistics,
+    ProtocolProblem,
+    RequestedOutput,
+    ServerLive,
+    ServerMetadata,
+    ServerReady,
+    Statistics,
+)
+from app.open_inference.statistics import Steps
+from app.open_inference.tensors import Answers, read_images, write_output
+from app.routes import documentation
+from app.settings import Settings
+
+
+class TensorRoute(DirectRoute):
+    """A direct route that takes tensors."""
+
+    @staticmethod
+    def max_body_bytes(settings: Settings) -> int:
+        """As sent; once decompressed, the body may not be longer either."""
+        return settings.max_batch_bytes
+
+
+router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
+direct_router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"], route_class=TensorRoute)
+
+_PLATFORM = "pytorch_safetensors"
+_EXTENSIONS = ["binary_tensor_data", "classification", "model_configuration", "statistics"]
+_ALL_OUTPUTS = [RequestedOutput(name="probabilities"), RequestedOutput(name="label")]
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+_BINARY: dict[str, Any] = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """As for other routes, with the protocol's member `error`."""
+    listed = documentation.problems(*statuses, model=ProtocolProblem)
+    return listed | {"default": {"description": "Any other refusal", "model": ProtocolProblem}}
+
+
+def _named(name: str, parts: Parts) -> LiveModel:
+    return parts.models.get(name)
+
+
+Named = Annotated[LiveModel, Depends(_named)]
+
+
+def _check_version(version: str, model: Named) -> None:
+    if version != model.version:
+        raise NoSuchModelError(
+            f"Model {model.name!r} is served in version {model.version}, not {version[:80]!r}; leave the version out "
+            "for whatever is served."
+        )
+
+
+def _get_of_model(path: str) -> Callable[[Endpoint], Endpoint]:
+    """Route GET under the model's name, and under its name and version."""
+
+    def add(endpoint: Endpoint) -> Endpoint:
+        refusals = problems(404, 503)
+        router.add_api_route(f"/models/{{name}}{path}", endpoint, responses=refusals)
+        of_version = f"/models/{{name}}/versions/{{version}}{path}"
+        router.add_api_route(of_version, endpoint, dependencies=[Depends(_check_version)], responses=refusals)
+        return endpoint
+
+    return add
+
+
+def _infer_body(
+    body: InferenceRequest,
+    inference_header_content_length: Annotated[
+        int | None,
+        Header(
+            ge=0,
+            description="length of the JSON object, before compression, where binary tensors follow it; "
+            "0: the body is pixels alone, UINT8 [N, 28, 28], and all outputs are returned in binary",
+        ),
+    ] = None,
+    content_encoding: Annotated[Literal["gzip", "deflate"] | None, Header()] = None,
+    accept_encoding: Annotated[str | None, Header(description="compressed only for exactly gzip or deflate")] = None,
+) -> None:
+    """Never called, only documented: the front hands `infer` the request as it is."""
+
+
+_INDEX_BODY = {"requestBody": {"content": {"application/json": {"schema": IndexRequest.model_json_schema()}}}}
+_INFER: dict[str, Any] = {
+    "response_model": InferenceResponse,
+    "responses": {200: {"content": _BINARY}, **problems(400, 404, 413, 415, 503)},
+    "dependencies": (Depends(_infer_body),),
+    "openapi_extra": {"requestBody": {"content": _BINARY}},
+}
+
+
+@router.get("/health/live")
+async def server_live() -> ServerLive:
+    """The process answers."""
+    return {"live": True}
+
+
+@router.get("/health/ready", responses=problems(503))
+async def server_ready(parts: Parts) -> ServerReady:
+    """The default model can answer, as for `/readyz`."""
+    parts.models.get()
+    return {"ready": True}
+
+
+@router.get("")
+async def server_metadata() -> ServerMetadata:
+    """The server and the protocol's extensions that it knows."""
+    return {"name": "softmax-serving", "version": __version__, "extensions": _EXTENSIONS}
+
+
+@direct_router.post("/repository/index", responses=problems(400, 413), openapi_extra=_INDEX_BODY)
+def repository_index(call: Call) -> list[ModelIndexEntry]:
+    """Every model in the models folder; those that could not be loaded with the reason."""
+    wanted = _index_request(call.content)
+    models = call.components.models
+    index: list[ModelIndexEntry] = [
+        {"name": model.name, "version": model.version, "state": "READY", "reason": ""} for model in models
+    ]
+    if not wanted.ready:
+        index += [
+            {"name": name, "version": "", "state": "UNAVAILABLE", "reason": reason}
+            for name, reason in models.failures.items()
+        ]
+    return index
+
+
+@router.get("/models/stats")
+async def all_statistics(parts: Parts) -> Statistics:
+    """What each model did for this protocol since the service started."""
+    return {"model_stats": [_statistics(parts, model) for model in parts.models]}
+
+
+@_get_of_model("")
+async def model_metadata(model: Named) -> ModelMetadata:
+    """The model's tensors. Of the images that `infer` takes, UINT8 [N, 28, 28] is the form that is named here."""
+    classes = len(model.metadata.labels)
+    return {
+        "name": model.name,
+        "versions": [model.version],
+        "platform": _PLATFORM,
+        "inputs": [{"name": "images", "datatype": "UINT8", "shape": [-1, SIDE, SIDE]}],
+        "outputs": [
+            {"name": "probabilities", "datatype": "FP32", "shape": [-1, classes]},
+            {"name": "label", "datatype": "BYTES", "shape": [-1]},
+        ],
+    }
+
+
+@_get_of_model("/ready")
+async def model_ready(model: Named) -> ModelReady:
+    """The model is loaded and proven."""
+    return {"name": model.name, "ready": True}
+
+
+@_get_of_model("/config")
+async def model_config(parts: Parts, model: Named) -> ModelConfig:
+    """The model's tensors without their first dimension, and the most images of one request."""
+    return {
+        "name": model.name,
+        "platform": _PLATFORM,
+        "max_batch_size": parts.settings.max_batch_images,
+        "input": [{"name": "images", "data_type": "TYPE_UINT8", "dims": [SIDE, SIDE]}],
+        "output": [
+            {"name": "probabilities", "data_type": "TYPE_FP32", "dims": [len(model.metadata.labels)]},
+            {"name": "label", "data_type": "TYPE_STRING", "dims": []},
+        ],
+    }
+
+
+@_get_of_model("/stats")
+async def model_statistics(parts: Parts, model: Named) -> Statistics:
+    """What the model did for this protocol since the service started."""
+    return {"model_stats": [_statistics(parts, model)]}
+
+
+@direct_router.post("/models/{name}/infer", **_INFER)
+def infer(call: Call, name: str) -> Response:
+    """Classify the images of a tensor; JSON or binary, both ways, as the protocol and its extensions say."""
+    return _infer(call, call.components.models.get(name))
+
+
+@direct_router.post("/models/{name}/versions/{version}/infer", **_INFER)
+def infer_with_version(call: Call, name: str, version: str) -> Response:
+    """As without a version, and only if this version is served."""
+    model = call.components.models.get(name)
+    _check_version(version, model)
+    return _infer(call, model)
+
+
+def _infer(call: Call, model: LiveModel) -> Response:
+    settings, telemetry, headers = call.components.settings, call.components.telemetry, call.header_fields
+    started = perf_counter()
+    try:
+        content = decompress(call.content, headers.get(b"content-encoding", b""), settings.max_batch_bytes)
+        inference, binary = split_body(content, headers.get(b"inference-header-content-length"))
+        images = read_images(inference.inputs[0], binary, settings.max_batch_images)
+        read = perf_counter()
+        probabilities = model.probabilities(images)
+        answers = Answers(probabilities, probabilities.argmax(1), model.metadata.labels)
+        computed = perf_counter()
+        response = _response(inference, model, answers, headers.get(b"accept-encoding", b""))
+    except ServiceError:
+        telemetry.inferences.failed(model.name, perf_counter() - started)
+        raise
+    telemetry.inferences.succeeded(
+        model.name, len(images), Steps(read - started, computed - read, perf_counter() - computed)
+    )
+    for label, count in answers.counts():
+        telemetry.prediction(model.name, label, count)
+    return response
+
+
+def _response(inference: InferenceRequest, model: LiveModel, answers: Answers, accepted_coding: bytes) -> Response:
+    body: InferenceResponse = {"model_name": model.name, "model_version": model.version, "outputs": []}
+    if inference.id is not None:
+        body["id"] = inference.id
+    tensors: list[bytes | bytearray] = []
+    for output in inference.outputs or _ALL_OUTPUTS:
+        in_binary = output.parameters.binary_data
+        if in_binary is None:
+            in_binary = inference.parameters.binary_data_output
+        described, tensor = write_output(output, answers, binary=in_binary)
+        body["outputs"].append(described)
+        tensors.append(tensor)
+    header = orjson.dumps(body)
+    headers = {}
+    binary = any("parameters" in output for output in body["outputs"])
+    if binary:
+        headers["Inference-Header-Content-Length"] = str(len(header))
+    content, coding = compress(b"".join((header, *tensors)), accepted_coding)
+    if coding is not None:
+        headers["Content-Encoding"] = coding
+    return Response(content, headers=headers, media_type="application/octet-stream" if binary else "application/json")
+
+
+def _statistics(parts: Components, model: LiveModel) -> ModelStatistics:
+    return parts.telemetry.inference_statistics(model.name, model.version)
+
+
+def _index_request(content: bytes) -> IndexRequest:
+    try:
+        return IndexRequest.model_validate_json(content or b"{}")
+    except ValidationError as error:
+        raise BadRequestError('The body is not an index request; send {"ready": true}, or nothing.') from error

@@ -1,0 +1,146 @@
+"""Bodies of the Open Inference Protocol: content codings, and JSON objects with binary tensors behind them."""
+
+import gzip
+import zlib
+from collections.abc import Callable
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.errors import BadRequestError, ServiceError, TooLargeError, UnsupportedMediaTypeError
+from app.open_inference.bodies import compress, decompress, split_body
+
+REQUEST = orjson.dumps({"id": "7", "inputs": [{"name": "images", "datatype": "UINT8", "shape": [1, 784]}]})
+COMPRESSORS: dict[bytes, Callable[[bytes], bytes]] = {b"gzip": gzip.compress, b"deflate": zlib.compress}
+
+
+@given(st.binary(max_size=2000))
+def test_a_json_object_and_whatever_stands_behind_it_are_told_apart(binary: bytes) -> None:
+    body = split_body(REQUEST + binary, b"%d" % len(REQUEST))
+
+    assert body.request.id == "7"
+    assert body.binary == binary
+
+
+def test_without_a_header_length_the_body_is_json() -> None:
+    body = split_body(REQUEST, None)
+
+    assert (body.request.id, bytes(body.binary)) == ("7", b"")
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_header_length_of_0_means_pixels_alone(count: int) -> None:
+    pixels = bytes(784 * count)
+
+    body = split_body(pixels, b"0")
+
+    [images] = body.request.inputs
+    assert (images.datatype, images.shape) == ("UINT8", [count, 28, 28])
+    assert body.binary == pixels
+    assert body.request.parameters.binary_data_output
+
+
+@pytest.mark.parametrize(
+    "length", [b"-1", b"1.5", b"", b"x", b"\xb2", b"%d" % (len(REQUEST) + 1), b"9" * 19, b"9" * 5000]
+)
+def test_a_header_length_that_does_not_fit_the_body_is_refused(length: bytes) -> None:
+    with pytest.raises(BadRequestError, match="Inference-Header-Content-Length"):
+        split_body(REQUEST, length)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "Invalid JSON"),
+        (b"\xff\xfe", "Invalid JSON"),
+        (b"[" * 100_000, "recursion limit"),
+        (b'{"inputs": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "recursion limit"),
+        (b'{"id": "\\ud800", "inputs": []}', "Invalid JSON"),
+        (b"[]", "object"),
+        (b"{}", "inputs: Field required"),
+        (b'{"inputs": []}', "inputs: List should have at least 1 item"),
+        (REQUEST.replace(b"images", b"image"), "inputs.0.name: Input should be 'images'"),
+        (REQUEST.replace(b"UINT8", b"FP64"), "inputs.0.datatype: Input should be 'UINT8' or 'FP32'"),
+        (REQUEST.replace(b"784", b"-784"), "inputs.0.shape.1"),
+        (REQUEST.replace(b"784", b"784.0"), "inputs.0.shape.1"),
+        (REQUEST.replace(b"784", b"9" * 4000), "inputs.0.shape.1"),
+        (REQUEST.replace(b"784", b"9" * 5000), "number out of range"),
+        (REQUEST.replace(b"784", b"1,1,1,1"), "inputs.0.shape: List should have at most 4 items"),
+        (REQUEST.replace(b'"7"', b"7"), "id: Input should be a valid string"),
+        (REQUEST[:-1] + b', "outputs": [{"name": "logits"}]}', "outputs.0.name"),
+        (REQUEST[:-1] + b', "outputs": [{"name": "label"}, {"name": "label"}]}', "named twice"),
+        (REQUEST[:-1] + b', "outputs": [{"name": "label", "parameters": {"classification": 1}}]}', "rank"),
+        (REQUEST[:-1] + b', "outputs": [{"name": "probabilities", "parameters": {"classification": 0}}]}', "0"),
+    ],
+)
+def test_what_is_no_inference_request_is_refused_with_the_place(content: bytes, reason: str) -> None:
+    with pytest.raises(BadRequestError) as refused:
+        split_body(content, None)
+
+    assert str(refused.value).startswith("Inference request")
+    assert reason in str(refused.value)
+    assert len(str(refused.value)) < 300
+
+
+@given(st.binary(max_size=500), st.sampled_from([None, b"0", b"1", b"9"]))
+def test_any_bytes_are_read_or_refused(content: bytes, length: bytes | None) -> None:
+    try:
+        body = split_body(content, length)
+    except ServiceError:
+        return
+    assert len(body.binary) <= len(content)
+
+
+@pytest.mark.parametrize("coding", COMPRESSORS)
+@given(content=st.binary(max_size=1000))
+def test_a_compressed_body_is_read_as_it_was(coding: bytes, content: bytes) -> None:
+    plain = decompress(COMPRESSORS[coding](content), coding, max_bytes=1000)
+
+    assert plain == content
+
+
+@pytest.mark.parametrize(("accepted", "undo"), [(b"gzip", gzip.decompress), (b"deflate", zlib.decompress)])
+def test_an_answer_is_compressed_when_exactly_that_is_asked_for(
+    accepted: bytes, undo: Callable[[bytes], bytes]
+) -> None:
+    content, coding = compress(b"probabilities" * 9, accepted)
+
+    assert (undo(content), coding) == (b"probabilities" * 9, accepted.decode())
+
+
+@pytest.mark.parametrize(
+    "accepted", [b"", b"gzip, deflate", b"gzip, deflate, br", b"gzip;q=0", b"identity", b"*", b"br"]
+)
+def test_an_answer_stays_as_it_is_for_clients_that_list_all_they_can_read(accepted: bytes) -> None:
+    assert compress(b"probabilities", accepted) == (b"probabilities", None)
+
+
+@pytest.mark.parametrize("coding", COMPRESSORS)
+def test_a_small_body_that_inflates_beyond_the_limit_is_refused(coding: bytes) -> None:
+    bomb = COMPRESSORS[coding](bytes(2**24))
+    assert len(bomb) < 2**15
+
+    with pytest.raises(TooLargeError, match="decompressed body is over the limit of 1,000 bytes"):
+        decompress(bomb, coding, max_bytes=1000)
+
+
+@pytest.mark.parametrize("coding", COMPRESSORS)
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda _: b"", "cut off"),
+        (lambda _: b"plain text", "is not"),
+        (lambda content: content[:-1], "cut off"),
+        (lambda content: content + b"more", "4 bytes after its end"),
+    ],
+)
+def test_a_damaged_compressed_body_is_refused(coding: bytes, damage: Callable[[bytes], bytes], reason: str) -> None:
+    with pytest.raises(BadRequestError, match=reason):
+        decompress(damage(COMPRESSORS[coding](b"pixels" * 9)), coding, max_bytes=1000)
+
+
+def test_an_unknown_coding_is_refused_and_named() -> None:
+    with pytest.raises(UnsupportedMediaTypeError, match="Content-Encoding 'br'"):
+        decompress(b"", b"br", max_bytes=1000)
