@@ -5,6 +5,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse_prometheus
 
 from app.classifier.intervals import wilson_interval
+from app.settings import Settings
 from tests.conftest import LABELS
 from tests.drawings import ankle_boot, noise, png
 
@@ -137,8 +138,8 @@ async def test_a_file_without_label_is_refused(client: httpx.AsyncClient) -> Non
     assert "one label a file" in answer.json()["detail"]
 
 
-async def test_more_images_than_allowed_are_refused(client: httpx.AsyncClient) -> None:
-    answer = await send(client, *[(b"x", "Bag")] * 257)
+async def test_more_images_than_allowed_are_refused(client: httpx.AsyncClient, settings: Settings) -> None:
+    answer = await send(client, *[(b"x", "Bag")] * (settings.max_batch_images + 1))
 
     assert answer.status_code == 400
-    assert "the limit is 256" in answer.json()["detail"]
+    assert f"the limit is {settings.max_batch_images}" in answer.json()["detail"]
