@@ -27,8 +27,8 @@ function query() {
   };
 }
 
-async function image() {
-  return state.file ?? (await pad.toBlob());
+function image() {
+  return state.file ?? pad.toBlob();
 }
 
 /** Ask about what is on the pad; while an answer is on its way, changes only mark that another is needed. */
@@ -46,7 +46,7 @@ async function refresh() {
 
 async function answerOnce() {
   const asked = { ...query(), pixels: true, against: element("against").value };
-  state.answer = state.empty ? null : await explain(await image(), asked);
+  state.answer = state.empty ? null : await explain(image(), asked);
   if (state.answer) {
     showAnswer(state.answer, checked("evidence"));
     element("truth").value = state.answer.rival; // what it most likely is if the answer is wrong
@@ -143,7 +143,7 @@ function sampleButton({ name, paint }) {
 async function giveFeedback(label) {
   await attempt(async () => {
     const { model } = state.answer;
-    await sendFeedback(await image(), label, query());
+    await sendFeedback(image(), label, query());
     const { live } = await get("metrics");
     const figures = live.feedback[model.name];
     showCard(current(), figures);
@@ -166,7 +166,7 @@ function tryChange() {
 
 async function saveReport() {
   await attempt(async () => {
-    const picture = await explainAsPicture(await image(), { ...query(), against: element("against").value });
+    const picture = await explainAsPicture(image(), { ...query(), against: element("against").value });
     const link = document.createElement("a");
     link.href = URL.createObjectURL(picture);
     link.download = `${state.answer.label.replaceAll(/\W+/g, "-")}.png`;

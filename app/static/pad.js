@@ -62,8 +62,11 @@ export class Pad {
     this.#context.drawImage(image, (SIDE - width) / 2, (SIDE - height) / 2, width, height);
   }
 
+  /** A PNG file. Canvas.toBlob would wait for an idle moment to encode it, and there is none while one draws. */
   toBlob() {
-    return new Promise((resolve) => this.#canvas.toBlob(resolve, "image/png"));
+    const base64 = this.#canvas.toDataURL("image/png").split(",")[1];
+    const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+    return new Blob([bytes], { type: "image/png" });
   }
 
   #paper() {
