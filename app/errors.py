@@ -114,7 +114,7 @@ def describe(error: Exception) -> tuple[int, str, str]:
 
 def problem_response(error: Exception, scope: Scope) -> Response:
     """Answer an exception with a problem document (RFC 9457); this is the handler of every one of them."""
-    request_id = scope["request_id"]
+    request_id = scope["request_id"].decode()
     status, title, detail = describe(error)
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.error("Request %s failed.", request_id, exc_info=error)

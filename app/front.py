@@ -38,7 +38,8 @@ class Call(Request):
     content: bytes
 
     def __init__(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes], components: Components) -> None:
-        super().__init__(scope, receive)
+        self.scope = scope
+        self._receive = receive
         self.header_fields = headers  # by lower-case name
         self.components = components
 
@@ -103,11 +104,10 @@ class Front:
             return
         started = perf_counter()
         headers = dict(scope["headers"])
-        given_id = headers.get(b"x-request-id", b"")
-        request_id = (
-            given_id if _REQUEST_ID.fullmatch(given_id) else b"%s-%x" % (self._id_prefix, next(self._id_number))
-        )
-        scope["request_id"] = request_id.decode()
+        request_id = headers.get(b"x-request-id")
+        if request_id is None or not _REQUEST_ID.fullmatch(request_id):
+            request_id = b"%s-%x" % (self._id_prefix, next(self._id_number))
+        scope["request_id"] = request_id
         method = scope["method"]
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         direct = self._routes.get((method, path)) or self._match(method, path, scope)

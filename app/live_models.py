@@ -119,11 +119,11 @@ class LiveModels:
             default: the model that answers when none is named; None: fashion-mnist, else the first by name.
         """
         self._folder = folder
-        self._default = default
         self._models: dict[str, LiveModel] = {}
         self.failures: dict[str, str] = {}
         for path in self._paths():
             self._load(path)
+        self.default_name = default or self._choose_default()
         if self.default_name not in self._models:
             logger.error("Not ready: %s", self._why_unready(self.default_name))
 
@@ -145,10 +145,7 @@ class LiveModels:
             raise NotReadyError(self._why_unready(wanted))
         raise NoSuchModelError(f"There is no model {name[:80]!r}; there is {', '.join(self._models) or 'none'}.")
 
-    @property
-    def default_name(self) -> str:
-        if self._default is not None:
-            return self._default
+    def _choose_default(self) -> str:
         names = sorted(self._models.keys() | self.failures.keys())
         return _PREFERRED_DEFAULT if _PREFERRED_DEFAULT in names or not names else names[0]
 

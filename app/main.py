@@ -42,8 +42,10 @@ _ROUTERS = (
 class Service(FastAPI):
     """FastAPI behind the front."""
 
+    front: Front
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.state.front(scope, receive, send)
+        await self.front(scope, receive, send)
 
 
 def create_app(settings: Settings | None = None) -> Service:
@@ -62,7 +64,7 @@ def create_app(settings: Settings | None = None) -> Service:
     models = LiveModels(settings.models_dir, settings.default_model)
     app.state.components = Components(settings, models, Telemetry(models))
     direct = [route for router in _ROUTERS for route in router.routes if isinstance(route, DirectRoute)]
-    app.state.front = Front(super(Service, app).__call__, direct, app.state.components)
+    app.front = Front(super(Service, app).__call__, direct, app.state.components)
     for router in _ROUTERS:
         app.include_router(router)
     app.mount("/static", page.files)

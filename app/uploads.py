@@ -11,7 +11,6 @@ __all__ = [
     "LabeledImage",
     "ManyImagesRoute",
     "OneImageRoute",
-    "Part",
     "Upload",
     "checked",
     "read_image",
@@ -23,25 +22,27 @@ __all__ = [
 _FORM_OVERHEAD = 16 * 1024  # what a form may add to its files: boundaries, headers, other fields
 _MAX_OTHER_PARTS = 16  # fields besides the files
 _MAX_PART_HEADERS = 8 * 1024
-_MAX_SHOWN = 80  # characters of a client's own text that an answer repeats
+_MAX_SHOWN = 80  # bytes of a client's own text that an answer repeats
 _BOUNDARY = re.compile(rb'multipart/form-data\s*;(?:.*;)?\s*boundary=(?:"([^"]{1,70})"|([^;\s"]{1,70}))', re.IGNORECASE)
+# What browsers, curl and httpx write; however else the header may be written, the two patterns below it read.
+_USUAL_DISPOSITION = re.compile(
+    rb'\r\nContent-Disposition: form-data; name="([^"\\\r\n]*)"(?:; filename="([^"\\\r\n]*)")?\r\n', re.IGNORECASE
+)
 _DISPOSITION = re.compile(rb"^content-disposition:\s*form-data\b([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 _PARAMETER = re.compile(rb';\s*([\w*]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s"]+))')
 
 
 class Upload(NamedTuple):
-    """One uploaded file."""
+    """One uploaded file, or another part of a form."""
 
-    name: str  # what errors call it; never used as a path
+    field: bytes
+    filename: bytes  # never used as a path
     content: bytes
 
-
-class Part(NamedTuple):
-    """One part of a form."""
-
-    field: str
-    filename: str
-    content: bytes
+    @property
+    def name(self) -> str:
+        """What errors call it."""
+        return _shown(self.filename) or _shown(self.field)
 
 
 class LabeledImage(NamedTuple):
@@ -79,8 +80,8 @@ def read_image(call: Call) -> Upload:
     """
     content_type = call.header_fields.get(b"content-type", b"")
     if content_type.startswith((b"image/", b"application/octet-stream")):
-        return checked(Upload("The body", call.content), call)
-    files = _files(call, "file", max_files=1)
+        return checked(Upload(b"The body", b"", call.content), call)
+    files = _files(call, b"file", max_files=1)
     if len(files) > 1:
         raise BadRequestError(f"The form has {len(files)} parts named 'file'; send one, or several to /predict/batch.")
     return checked(files[0], call)
@@ -94,18 +95,19 @@ def read_images(call: Call) -> list[Upload]:
         UnsupportedMediaTypeError: the body is not a form.
     """
     max_files = call.components.settings.max_batch_images
-    files = _files(call, "files", max_files)
+    files = _files(call, b"files", max_files)
     if len(files) > max_files:
         raise BadRequestError(f"The form has {len(files)} files; the limit is {max_files}.")
     return files
 
 
-def _files(call: Call, field: str, max_files: int) -> list[Upload]:
+def _files(call: Call, field: bytes, max_files: int) -> list[Upload]:
     boundary = _boundary(call.header_fields.get(b"content-type", b""))
     parts = split_form(call.content, boundary, max_files + _MAX_OTHER_PARTS)
-    files = [Upload(_shown(part.filename) or field, part.content) for part in parts if part.field == field]
+    files = [part for part in parts if part.field == field]
     if not files:
-        raise BadRequestError(f"The form has no part named {field!r}; it has {_names(parts)}.")
+        names = ", ".join(repr(_shown(part.field)) for part in parts) or "none"
+        raise BadRequestError(f"The form has no part named {_shown(field)!r}; it has {names}.")
     return files
 
 
@@ -129,8 +131,8 @@ def read_labeled_images(call: Call) -> list[LabeledImage]:
     max_files = call.components.settings.max_batch_images
     boundary = _boundary(call.header_fields.get(b"content-type", b""))
     parts = split_form(call.content, boundary, 2 * max_files + _MAX_OTHER_PARTS)
-    files = [Upload(_shown(part.filename) or "file", part.content) for part in parts if part.field == "file"]
-    labels = [_text(part.content) for part in parts if part.field == "label"]
+    files = [part for part in parts if part.field == b"file"]
+    labels = [part.content.decode("utf-8", "replace") for part in parts if part.field == b"label"]
     if not files or len(files) != len(labels):
         raise BadRequestError(
             f"The form has {len(files)} parts named 'file' and {len(labels)} named 'label'; send one label a file."
@@ -140,7 +142,7 @@ def read_labeled_images(call: Call) -> list[LabeledImage]:
     return [LabeledImage(*pair) for pair in zip(files, labels, strict=True)]
 
 
-def split_form(body: bytes, boundary: bytes, max_parts: int) -> list[Part]:
+def split_form(body: bytes, boundary: bytes, max_parts: int) -> list[Upload]:
     """Split a multipart/form-data body (RFC 7578) into its parts, without copying any of them twice.
 
     A strict reader for a body that is in memory already; python-multipart, which reads any stream, takes six times as
@@ -162,15 +164,18 @@ def split_form(body: bytes, boundary: bytes, max_parts: int) -> list[Part]:
     return [_part(section) for section in sections]
 
 
-def _part(section: bytes) -> Part:
+def _part(section: bytes) -> Upload:
     end = section.find(b"\r\n\r\n", 0, _MAX_PART_HEADERS)
+    usual = _USUAL_DISPOSITION.match(section)
+    if usual is not None and end > 0:
+        return Upload(usual[1], usual[2] or b"", section[end + 4 :])
     disposition = _DISPOSITION.search(section, 0, max(end, 0))
     if disposition is None:
         raise BadRequestError("A part of the form has no readable 'Content-Disposition: form-data' header.")
     parameters = {key.lower(): quoted or token for key, quoted, token in _PARAMETER.findall(disposition[1])}
     if b"name" not in parameters:
         raise BadRequestError("A part of the form has no name.")
-    return Part(_text(parameters[b"name"]), _text(parameters.get(b"filename", b"")), section[end + 4 :])
+    return Upload(parameters[b"name"], parameters.get(b"filename", b""), section[end + 4 :])
 
 
 def _boundary(content_type: bytes) -> bytes:
@@ -180,19 +185,12 @@ def _boundary(content_type: bytes) -> bytes:
         return boundary
     if content_type.lower().startswith(b"multipart/form-data"):
         raise BadRequestError("Content-Type multipart/form-data names no boundary of 1 to 70 characters.")
-    found = f"is {_shown(_text(content_type))!r}" if content_type else "is missing"
+    found = f"is {_shown(content_type)!r}" if content_type else "is missing"
     raise UnsupportedMediaTypeError(
         f"Content-Type {found}; send multipart/form-data, or the image itself as image/png, image/jpeg, ..."
     )
 
 
-def _names(parts: list[Part]) -> str:
-    return ", ".join(repr(_shown(part.field)) for part in parts) or "none"
-
-
-def _text(value: bytes) -> str:
-    return value.decode("utf-8", "replace")
-
-
-def _shown(text: str) -> str:
-    return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "…"
+def _shown(text: bytes) -> str:
+    shown = text[:_MAX_SHOWN].decode("utf-8", "replace")
+    return shown if len(text) <= _MAX_SHOWN else shown + "…"

@@ -5,6 +5,7 @@ exactly of this kind goes to the general reader in `images`, which also says wha
 """
 
 import struct
+import threading
 import zlib
 
 from PIL import Image
@@ -19,6 +20,16 @@ _END = struct.pack(">I4sI", 0, b"IEND", zlib.crc32(b"IEND"))
 _IDAT = struct.Struct(">I4s")  # length and type; the data and a CRC-32 over type and data follow
 
 
+class _Canvas(threading.local):
+    """One image per thread to unpack into, again and again: making it takes a third of the time."""
+
+    def __init__(self) -> None:
+        self.image = Image.new("L", (SIDE, SIDE))
+
+
+_CANVAS = _Canvas()
+
+
 def unpack_plain_png(content: bytes) -> bytes | None:
     """Return the 784 pixel values of a PNG file that is header, one chunk of 8-bit grayscale, and end; else None."""
     if not (content.startswith(_START) and content.endswith(_END)):
@@ -29,6 +40,7 @@ def unpack_plain_png(content: bytes) -> bytes | None:
     if kind != b"IDAT" or length != end - start or zlib.crc32(content[start - 4 : end]) != checksum:
         return None
     try:
-        return Image.frombytes("L", (SIDE, SIDE), content[start:end], "zip", "L", False).tobytes()  # noqa: FBT003
+        _CANVAS.image.frombytes(content[start:end], "zip", "L", False)  # noqa: FBT003 - not interlaced
+        return _CANVAS.image.tobytes()
     except (ValueError, OSError):
         return None

@@ -20,7 +20,7 @@ def to_inputs(pixels: Tensor) -> Tensor:
     Returns:
         float32 [N, 784], values 0-1, row-major.
     """
-    return pixels.reshape(-1, PIXELS) / 255  # true division makes float32 of uint8
+    return pixels.reshape(-1, PIXELS).to(torch.float32).div_(255)  # many times faster than dividing uint8
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -47,20 +47,20 @@ def test_any_content_comes_through_as_python_multipart_reads_it(contents: list[b
 
 
 @pytest.mark.parametrize(
-    ("parameters", "field", "filename"),
+    ("parameters", "field", "name"),
     [
-        (b'; name="file"; filename="boot.png"', "file", "boot.png"),
-        (b"; name=file; filename=boot.png", "file", "boot.png"),
-        (b';name="file";filename=""', "file", ""),
-        (b'; filename="a;name=x.png"; name="file"', "file", "a;name=x.png"),
-        ('; name="file"; filename="schuh-grün.png"'.encode(), "file", "schuh-grün.png"),
-        (b'; name="file"', "file", ""),
+        (b'; name="file"; filename="boot.png"', b"file", "boot.png"),
+        (b"; name=file; filename=boot.png", b"file", "boot.png"),
+        (b';name="file";filename=""', b"file", "file"),
+        (b'; filename="a;name=x.png"; name="file"', b"file", "a;name=x.png"),
+        ('; name="file"; filename="schuh-grün.png"'.encode(), b"file", "schuh-grün.png"),
+        (b'; name="file"', b"file", "file"),
     ],
 )
-def test_names_are_read_however_clients_write_them(parameters: bytes, field: str, filename: str) -> None:
+def test_names_are_read_however_clients_write_them(parameters: bytes, field: bytes, name: str) -> None:
     [part] = split_form(form((disposition(parameters), b"x")), BOUNDARY, max_parts=1)
 
-    assert (part.field, part.filename) == (field, filename)
+    assert (part.field, part.name) == (field, name)
 
 
 @pytest.mark.parametrize(

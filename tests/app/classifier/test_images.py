@@ -1,6 +1,7 @@
 """File bytes to pixels: every format and mode, resizing, and what is refused."""
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
@@ -17,6 +18,7 @@ from app.classifier.errors import (
     WrongSizeError,
 )
 from app.classifier.images import FORMATS, read_pixels, stack
+from app.classifier.png import unpack_plain_png
 from tests import drawings
 
 LOSSLESS = ("PNG", "BMP", "GIF", "TIFF", "PPM")
@@ -210,3 +212,37 @@ def test_images_are_stacked_in_order() -> None:
 
     assert stacked.shape == (2, 784)
     assert bytes(stacked.flatten().tolist()) == images[0] + images[1]
+
+
+def test_a_plain_png_is_unpacked_as_pillow_reads_it() -> None:
+    for seed in range(50):
+        content = drawings.png(drawings.noise(seed))
+
+        assert unpack_plain_png(content) == reference(Image.open(io.BytesIO(content)))
+
+
+def test_only_a_whole_plain_png_is_unpacked_without_the_general_reader() -> None:
+    content = drawings.png(drawings.noise())
+    others = [
+        drawings.png(Image.new("L", (29, 28))),
+        drawings.png(Image.new("RGB", (28, 28))),
+        drawings.encode(drawings.noise(), "PNG", dpi=(72, 72)),
+        drawings.encode(drawings.noise(), "BMP"),
+        content + b"more",
+        b"",
+    ]
+
+    assert [unpack_plain_png(other) for other in others] == [None] * len(others)
+    for position in range(len(content)):
+        damaged = content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :]
+        assert unpack_plain_png(content[:position]) is None
+        assert unpack_plain_png(damaged) is None
+
+
+def test_threads_do_not_unpack_into_each_other() -> None:
+    contents = [drawings.png(drawings.noise(seed)) for seed in range(8)]
+    expected = [drawings.noise(seed).tobytes() for seed in range(8)]
+
+    with ThreadPoolExecutor(8) as threads:
+        for _ in range(50):
+            assert list(threads.map(unpack_plain_png, contents)) == expected
