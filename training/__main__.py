@@ -1,36 +1,55 @@
 """`python -m training`: the command line.
 
+python -m training datasets                   # what --dataset takes
 python -m training fit                        # Fashion-MNIST with the defaults, into models/fashion-mnist
 python -m training fit --epochs 10 --momentum 0 --weight-decay 0 --schedule constant    # the course's own recipe
+python -m training fit --resume               # go on after an interruption
+python -m training sweep --lr 0.03,0.1,0.3 --weight-decay 0,1e-4 --seeds 0,1 --save
+python -m training evaluate models/fashion-mnist --dataset fashion-mnist
+torchrun --nproc-per-node 2 -m training fit   # each minibatch split over two processes
 """
 
-import platform
-import shlex
 import sys
-import time
-from dataclasses import asdict
-from datetime import UTC, datetime
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
-import torch
-import torchvision
 import typer
 
 from app.classifier import artifact
-from training.card import machine, write_card
-from training.datasets import load_dataset
+from app.classifier.errors import ClassifierError
+from training.catalog import DataOptions, entries, load_dataset
 from training.devices import DeviceChoice, choose_device, choose_threads
-from training.display import note, print_json, show_epochs
-from training.errors import TrainingError
-from training.evaluation import evaluate
+from training.display import note, show_epochs, show_evaluation, show_ranking, show_rows
+from training.errors import RecipeError, TrainingError
+from training.evaluation import evaluate as measure
 from training.fit import Fit
+from training.jobs import Job
 from training.recipes import Recipe, Schedule
 from training.splits import split_off
-
-_DEFAULT = Recipe()
+from training.sweep import grid, rank
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+_Number = TypeVar("_Number", int, float)
+
+_DEFAULT = Recipe()
+_VALIDATION = 0.05
+_TEST_SIZE = 1 / 6  # MNIST's own
+
+DatasetName = Annotated[str, typer.Option("--dataset", help="see `python -m training datasets`")]
+DataDir = Annotated[Path, typer.Option(help="where data sets lie and are downloaded to")]
+TestSize = Annotated[float, typer.Option(help="share for the test set, where folder: or npy: bring none")]
+SkipUnreadable = Annotated[bool, typer.Option("--skip-unreadable", help="leave out image files that can't be read")]
+Out = Annotated[Path | None, typer.Option(help="the model's folder [default: models/<dataset>]")]
+Epochs = Annotated[int, typer.Option(help="passes over the training data")]
+BatchSize = Annotated[int, typer.Option(help="images in a minibatch")]
+Momentum = Annotated[float, typer.Option(help="of the steps, 0 for plain SGD")]
+ScheduleName = Annotated[Schedule, typer.Option(help="how the learning rate falls")]
+Validation = Annotated[float, typer.Option(help="share of the training data kept for validation")]
+Device = Annotated[DeviceChoice, typer.Option(help="where to train")]
+AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object per line")]
 
 
 @app.callback()
@@ -39,70 +58,124 @@ def training() -> None:
 
 
 @app.command()
+def datasets() -> None:
+    """List the data sets."""
+    show_rows(("name", "what it is"), entries())
+
+
+@app.command()
 def fit(
     *,
-    dataset: Annotated[str, typer.Option(help="the data set")] = "fashion-mnist",
-    data_dir: Annotated[Path, typer.Option(help="where data sets lie and are downloaded to")] = Path("data"),
-    out: Annotated[Path | None, typer.Option(help="the model's folder [default: models/<dataset>]")] = None,
-    epochs: Annotated[int, typer.Option(help="passes over the training data")] = _DEFAULT.epochs,
-    batch_size: Annotated[int, typer.Option(help="images in a minibatch")] = _DEFAULT.batch_size,
+    dataset: DatasetName = "fashion-mnist",
+    data_dir: DataDir = Path("data"),
+    out: Out = None,
+    epochs: Epochs = _DEFAULT.epochs,
+    batch_size: BatchSize = _DEFAULT.batch_size,
     lr: Annotated[float, typer.Option(help="the first learning rate")] = _DEFAULT.lr,
-    momentum: Annotated[float, typer.Option(help="of the steps, 0 for plain SGD")] = _DEFAULT.momentum,
+    momentum: Momentum = _DEFAULT.momentum,
     weight_decay: Annotated[float, typer.Option(help="L2 penalty")] = _DEFAULT.weight_decay,
-    schedule: Annotated[Schedule, typer.Option(help="of the learning rate")] = _DEFAULT.schedule,
-    validation: Annotated[float, typer.Option(help="share of the training data kept for validation")] = 0.05,
+    schedule: ScheduleName = _DEFAULT.schedule,
+    validation: Validation = _VALIDATION,
     seed: Annotated[int, typer.Option(help="of the initial weights and the shuffles")] = _DEFAULT.seed,
-    device: Annotated[DeviceChoice, typer.Option(help="where to train")] = DeviceChoice.AUTO,
-    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object per line")] = False,
+    shuffle_seed: Annotated[int | None, typer.Option(help="of the shuffles alone")] = None,
+    seeds: Annotated[int, typer.Option(help="fit with so many seeds, save the first, state mean and deviation")] = 1,
+    device: Device = DeviceChoice.AUTO,
+    resume: Annotated[bool, typer.Option("--resume", help="go on after an interruption")] = False,
+    stream: Annotated[bool, typer.Option("--stream", help="read npy: from its file, block by block")] = False,
+    test_size: TestSize = _TEST_SIZE,
+    skip_unreadable: SkipUnreadable = False,
+    as_json: AsJson = False,
 ) -> None:
     """Train a model, evaluate it on the test set once, and save it."""
+    recipe = Recipe(epochs, batch_size, lr, momentum, weight_decay, schedule, seed, shuffle_seed)
+    options = DataOptions(dataset, data_dir, test_size, skip_unreadable=skip_unreadable, stream=stream)
+    job = Job(recipe, options, validation, device, out, seeds, resume=resume, as_json=as_json, command=sys.argv[1:])
+    try:
+        job.run()
+    except KeyboardInterrupt:
+        note("interrupted; the same command with --resume goes on after the last whole epoch.")
+        raise typer.Exit(130) from None
+
+
+@app.command()
+def sweep(
+    *,
+    dataset: DatasetName = "fashion-mnist",
+    data_dir: DataDir = Path("data"),
+    out: Out = None,
+    epochs: Epochs = _DEFAULT.epochs,
+    batch_size: BatchSize = _DEFAULT.batch_size,
+    lr: Annotated[str, typer.Option(help="learning rates, separated by commas")] = "0.03,0.1,0.2,0.4",
+    momentum: Momentum = _DEFAULT.momentum,
+    weight_decay: Annotated[str, typer.Option(help="L2 penalties, separated by commas")] = "0,1e-5,1e-4,1e-3",
+    schedule: ScheduleName = _DEFAULT.schedule,
+    validation: Validation = _VALIDATION,
+    seeds: Annotated[str, typer.Option(help="seeds of the initial weights; the first shuffles for all")] = "0",
+    device: Device = DeviceChoice.AUTO,
+    test_size: TestSize = _TEST_SIZE,
+    skip_unreadable: SkipUnreadable = False,
+    save: Annotated[bool, typer.Option("--save", help="fit and save the best, as `fit` does")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fit all combinations of settings at once and rank them by validation accuracy; the test set is not touched."""
+    base = Recipe(epochs, batch_size, momentum=momentum, schedule=schedule)
+    rates, decays = (_numbers(option, text, float) for option, text in (("--lr", lr), ("--weight-decay", weight_decay)))
+    recipes = grid(base, rates, decays, _numbers("--seeds", seeds, int))
+    if not validation:
+        raise RecipeError("--validation 0: a sweep ranks by validation accuracy, so it needs some images for that.")
+    options = DataOptions(dataset, data_dir, test_size, skip_unreadable=skip_unreadable)
     target = choose_device(device)
-    recipe = Recipe(epochs, batch_size, lr, momentum, weight_decay, schedule, seed)
-    data = load_dataset(dataset, data_dir)
-    choose_threads(len(data.labels))
+    data = load_dataset(options)
     train, held_out = split_off(data.train, validation)
-    run = Fit([recipe], train, held_out, len(data.labels), target)
-    start = time.perf_counter()
-    history = list(show_epochs(run.epochs(), epochs, as_json=as_json))
-    seconds = time.perf_counter() - start
-    (model,) = run.models()
-    folder = out or Path("models") / data.name
-    hyperparameters = asdict(recipe) | {"validation": validation}
-    metadata = artifact.Metadata(
-        name=folder.resolve().name,
-        labels=data.labels,
-        dataset=data.name,
-        dataset_fingerprint=data.fingerprint(),
-        seed=hyperparameters.pop("seed"),
-        hyperparameters=hyperparameters,
-        library_versions=_versions(),
-        created_at=datetime.now(UTC),
-        evaluation=evaluate(model, data.test, data.labels),
-    )
-    version = artifact.save(folder / artifact.FILE_NAME, model, metadata)
-    command = shlex.join(["python", "-m", "training", *sys.argv[1:]])
-    write_card(folder, metadata, command=command, machine=machine(str(target)), seconds=seconds)
-    accuracy = metadata.evaluation.accuracy
-    if as_json:
-        print_json("saved", {"folder": str(folder), "version": version, "accuracy": accuracy, "seconds": seconds})
-        return
-    low, high = metadata.evaluation.accuracy_interval
-    note(f"{folder}: {len(history)} epochs in {seconds:.1f} s, version {version}.")
-    typer.echo(f"test accuracy {accuracy:.4f} (95 % interval {low:.4f} to {high:.4f})")
+    choose_threads(len(data.labels) * len(recipes))
+    run = Fit(recipes, train, held_out, len(data.labels), target)
+    for _ in show_epochs(run.epochs(), epochs, as_json=False):
+        pass
+    ranked = rank(recipes, run.history[-1], len(held_out))
+    show_ranking(ranked, as_json=as_json)
+    if save:
+        best = Job(ranked[0].recipe, options, validation, device, out, as_json=as_json)
+        replace(best, command=_fit_command(best)).run()
 
 
-def _versions() -> dict[str, str]:
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "torchvision": torchvision.__version__,
-    }
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="a model's folder or file")],
+    *,
+    dataset: DatasetName = "fashion-mnist",
+    data_dir: DataDir = Path("data"),
+    test_size: TestSize = _TEST_SIZE,
+    skip_unreadable: SkipUnreadable = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a saved model on a data set's test images."""
+    loaded = artifact.load(model / artifact.FILE_NAME if model.is_dir() else model)
+    data = load_dataset(DataOptions(dataset, data_dir, test_size, skip_unreadable=skip_unreadable))
+    if data.labels != loaded.metadata.labels:
+        theirs = ", ".join(data.labels[:5])
+        raise TrainingError(f"{dataset} has the classes {theirs}, …; the model's are others or in another order.")
+    show_evaluation(measure(loaded.model, data.test, data.labels), as_json=as_json)
+
+
+def _numbers(option: str, text: str, kind: Callable[[str], _Number]) -> list[_Number]:
+    try:
+        return [kind(number) for number in text.split(",")]
+    except ValueError as error:
+        raise RecipeError(f"{option} {text} must be numbers separated by commas.") from error
+
+
+def _fit_command(job: Job) -> list[str]:
+    """The command line that makes the best of a sweep again."""
+    given = asdict(job.recipe) | {"dataset": job.data.name, "data_dir": job.data.folder, "validation": job.validation}
+    given |= {"test_size": job.data.test_size} if ":" in job.data.name else {}
+    given |= {"out": job.out} if job.out else {}
+    return ["fit", *(part for name, value in given.items() for part in (f"--{name.replace('_', '-')}", str(value)))]
 
 
 def main() -> None:
     try:
         app()
-    except (TrainingError, OSError) as error:
+    except (TrainingError, ClassifierError, OSError) as error:
         note(f"error: {error}")
         sys.exit(2)
 

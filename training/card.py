@@ -1,12 +1,17 @@
 """The model card: README.md beside the model file, with the YAML header that the Hugging Face Hub reads."""
 
+import os
 import platform
+import statistics
 from collections.abc import Mapping
 from pathlib import Path
 
-from app.classifier.artifact import ClassScores, Metadata
+import torch
 
-__all__ = ["machine", "write_card"]
+from app.classifier.artifact import ClassScores, Metadata
+from training.report import PICTURES
+
+__all__ = ["write_card"]
 
 _TEMPLATE = """---
 license: mit
@@ -42,8 +47,11 @@ Softmax regression (multinomial logistic regression) on the pixels of 28×28 gra
 | on the {sample_count:,} test images | |
 | --- | --- |
 | accuracy | {accuracy:.4f} (95 % interval {low:.4f} to {high:.4f}) |
+{seeds}| top-2 accuracy | {top_2_accuracy:.4f} |
 | cross-entropy | {loss:.4f} nats |
 | expected calibration error | {calibration_error:.4f} |
+
+{pictures}
 
 | class | precision | recall | F1 | images |
 | --- | --- | --- | --- | --- |
@@ -61,14 +69,14 @@ Softmax regression (multinomial logistic regression) on the pixels of 28×28 gra
 """
 
 
-def write_card(folder: Path, metadata: Metadata, *, command: str, machine: str, seconds: float) -> None:
+def write_card(folder: Path, metadata: Metadata, *, command: str, device: str, seconds: float) -> None:
     """Write `folder`/README.md.
 
     Args:
         folder: where the model file lies.
         metadata: the model file's.
         command: what makes this model again.
-        machine: the processor that trained it.
+        device: what trained it, as torch calls it.
         seconds: how long training took, without loading the data.
     """
     evaluation = metadata.evaluation
@@ -89,15 +97,27 @@ def write_card(folder: Path, metadata: Metadata, *, command: str, machine: str, 
         hyperparameters=_listed(metadata.hyperparameters),
         seed=metadata.seed,
         versions=_listed(metadata.library_versions),
-        machine=machine,
+        machine=_machine(device),
+        seeds=_over_seeds(metadata.seed_accuracies),
+        top_2_accuracy=evaluation.top_2_accuracy,
+        pictures="\n\n".join(f"![{text}](report/{name})\n\n{text}." for name, text in PICTURES.items()),
         seconds=seconds,
         created_at=f"{metadata.created_at:%Y-%m-%d %H:%M} UTC",
     )
     (folder / "README.md").write_text(text, encoding="utf-8")
 
 
-def machine(device: str) -> str:
-    return f"{platform.system()} {platform.machine()}, {device}"
+def _machine(device: str) -> str:
+    if device != "cpu":
+        return torch.cuda.get_device_name(device)
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPU cores"
+
+
+def _over_seeds(accuracies: tuple[float, ...]) -> str:
+    if not accuracies:
+        return ""
+    mean, deviation = statistics.mean(accuracies), statistics.stdev(accuracies)
+    return f"| accuracy over {len(accuracies)} seeds | {mean:.4f} ± {deviation:.4f} (standard deviation) |\n"
 
 
 def _row(scores: ClassScores) -> str:

@@ -1,66 +1,51 @@
-"""Data sets of 28×28 grayscale images with their class names."""
+"""Data sets of 28×28 grayscale images with their class names, by the name that `--dataset` takes."""
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
-from torch import Tensor
-from torchvision.datasets import FashionMNIST
 
-from app.classifier.softmax import PIXELS
 from training.errors import DataError
+from training.splits import FileSplit, Split
 
-__all__ = ["Dataset", "Split", "load_dataset"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Split:
-    """Images and their classes.
-
-    Attributes:
-        pixels: uint8 [N, 784], row-major, 0-255.
-        class_ids: int64 [N], 0 to C - 1.
-    """
-
-    pixels: Tensor
-    class_ids: Tensor
-
-    def __len__(self) -> int:
-        return len(self.class_ids)
+__all__ = ["Dataset", "check"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
     name: str
     labels: tuple[str, ...]  # class names, in the order of class_id
-    train: Split
-    test: Split
+    train: Split | FileSplit
+    test: Split | FileSplit
 
     def fingerprint(self) -> str:
         """SHA-256 over the training and test pixels and class ids."""
         digest = hashlib.sha256()
         for split in (self.train, self.test):
-            for tensor in (split.pixels, split.class_ids):
-                digest.update(tensor.numpy().data)
+            for pixels, _ in split.blocks():
+                digest.update(pixels.numpy().data)
+            digest.update(split.class_ids.numpy().data)
         return digest.hexdigest()
 
 
-def load_dataset(name: str, folder: Path) -> Dataset:
-    """Read a data set, downloading into `folder` what is not there yet; each file's MD5 is checked.
+def check(dataset: Dataset, source: str) -> Dataset:
+    """Return the data set when it can be trained on.
 
     Raises:
-        DataError: there is no such data set, or its files are neither there nor to be had.
+        DataError: class ids out of range, a class without a training image, or no test images.
     """
-    if name != "fashion-mnist":
-        raise DataError(f"--dataset {name}: there is no such data set; there is fashion-mnist.")
-    try:
-        train, test = (FashionMNIST(folder, train=train, download=True) for train in (True, False))
-    except (OSError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise DataError(f"{name} is not in {folder} and can't be downloaded: {reason}") from error
-    return Dataset(name, tuple(train.classes), _split(train), _split(test))
-
-
-def _split(dataset: FashionMNIST) -> Split:
-    return Split(dataset.data.reshape(-1, PIXELS).contiguous(), dataset.targets.to(torch.int64))
+    count = len(dataset.labels)
+    if count < 2:
+        raise DataError(f"{source} has {count} class; softmax regression needs at least 2.")
+    for part, split in (("training", dataset.train), ("test", dataset.test)):
+        if not len(split):
+            raise DataError(f"{source} has no {part} images.")
+        low, high = (int(bound) for bound in split.class_ids.aminmax())
+        if low < 0 or high >= count:
+            wrong = low if low < 0 else high
+            raise DataError(f"{source} has the {part} label {wrong}, but its {count} classes are 0 to {count - 1}.")
+    counts = torch.bincount(dataset.train.class_ids, minlength=count).tolist()
+    for label, images in zip(dataset.labels, counts, strict=True):
+        if not images:
+            raise DataError(f"{source}: the class {label!r} has no training images; add some or leave the class out.")
+    return dataset

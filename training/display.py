@@ -4,15 +4,18 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from math import isfinite
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from training.fit import EpochScores
+from app.classifier.artifact import Evaluation
+from training.scores import EpochScores
+from training.sweep import Ranked
 
-__all__ = ["note", "print_json", "show_epochs"]
+__all__ = ["note", "print_json", "show_epochs", "show_evaluation", "show_ranking", "show_rows"]
 
 _ROWS = 10  # the last epochs that the live table shows
 
@@ -37,6 +40,58 @@ def show_epochs(epochs: Iterable[EpochScores], total: int, *, as_json: bool) -> 
             progress.update(task, completed=scores.epoch)
             live.update(Group(_table(done[-_ROWS:]), progress))
             yield scores
+
+
+def show_rows(header: tuple[str, ...], rows: Iterable[tuple[str, ...]], title: str | None = None) -> None:
+    """A table on stdout."""
+    table = Table(*header, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*row)
+    Console(markup=False).print(table)
+
+
+def show_ranking(ranked: list[Ranked], *, as_json: bool) -> None:
+    if as_json:
+        for place, one in enumerate(ranked, 1):
+            print_json("setting", {"place": place} | asdict(one))
+        return
+    rows = (
+        (
+            str(place),
+            f"{one.recipe.lr:g}",
+            f"{one.recipe.weight_decay:g}",
+            str(one.recipe.seed),
+            f"{one.accuracy:.4f}" if isfinite(one.loss) else "diverged",
+            f"{one.interval[0]:.4f} to {one.interval[1]:.4f}" if isfinite(one.loss) else "",
+            f"{one.loss:.4f}",
+        )
+        for place, one in enumerate(ranked, 1)
+    )
+    header = ("", "learning rate", "weight decay", "seed", "validation accuracy", "95 % interval", "validation loss")
+    show_rows(header, rows)
+
+
+def show_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:
+    if as_json:
+        print_json("evaluation", evaluation.model_dump())
+        return
+    low, high = evaluation.accuracy_interval
+    scores = [
+        ("samples", f"{evaluation.sample_count:,}"),
+        ("accuracy", f"{evaluation.accuracy:.4f} (95 % interval {low:.4f} to {high:.4f})"),
+        ("top-2 accuracy", f"{evaluation.top_2_accuracy:.4f}"),
+        ("cross-entropy", f"{evaluation.loss:.4f} nats"),
+        ("calibration error", f"{evaluation.calibration_error:.4f}"),
+    ]
+    show_rows(("score", "value"), scores)
+    classes = (
+        (one.label, f"{one.precision:.3f}", f"{one.recall:.3f}", f"{one.f1:.3f}", f"{one.sample_count:,}")
+        for one in evaluation.classes
+    )
+    show_rows(("class", "precision", "recall", "F1", "images"), classes)
+    labels = tuple(one.label for one in evaluation.classes)
+    matrix = ((label, *map(str, row)) for label, row in zip(labels, evaluation.confusion_matrix, strict=True))
+    show_rows(("true class", *labels), matrix, title="confusion matrix")
 
 
 def print_json(event: str, fields: dict[str, object]) -> None:

@@ -3,15 +3,20 @@
 TrainingError
 ├── DataError         no such data set, nothing to download it from, or data that can't be trained on
 ├── DeviceError       the device that was asked for is not there
+├── CheckpointError   a checkpoint that is damaged or of another fit
 ├── RecipeError       hyperparameters that don't go together
 └── DivergedError     the loss stopped being a finite number
 """
 
-__all__ = ["DataError", "DeviceError", "DivergedError", "RecipeError", "TrainingError"]
+__all__ = ["CheckpointError", "DataError", "DeviceError", "DivergedError", "RecipeError", "TrainingError"]
 
 
 class TrainingError(Exception):
     """Any failure that the person at the terminal can mend; its text names the culprit and what to do."""
+
+
+class CheckpointError(TrainingError):
+    pass
 
 
 class DataError(TrainingError):

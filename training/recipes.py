@@ -37,7 +37,8 @@ class Recipe:
     momentum: float = 0.9
     weight_decay: float = 1e-4
     schedule: Schedule = Schedule.LINEAR
-    seed: int = 0  # draws the initial weights and shuffles each epoch
+    seed: int = 0  # draws the initial weights
+    shuffle_seed: int | None = None  # shuffles each epoch; None: the seed does that too
 
     def __post_init__(self) -> None:
         """Raises RecipeError: a value outside its range."""
@@ -49,8 +50,12 @@ class Recipe:
             raise RecipeError(f"--momentum {self.momentum} must be at least 0 and below 1.")
         if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
             raise RecipeError(f"--weight-decay {self.weight_decay} must be 0 or a positive number.")
-        if not 0 <= self.seed < 2**32:
-            raise RecipeError(f"--seed {self.seed} must be between 0 and {2**32 - 1}.")
+        if not all(0 <= seed < 2**32 for seed in (self.seed, self.order_seed)):
+            raise RecipeError(f"--seed {self.seed} and --shuffle-seed must be between 0 and {2**32 - 1}.")
+
+    @property
+    def order_seed(self) -> int:
+        return self.seed if self.shuffle_seed is None else self.shuffle_seed
 
     def steps_per_epoch(self, sample_count: int) -> int:
         return math.ceil(sample_count / self.batch_size)

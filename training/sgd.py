@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from app.classifier.softmax import PIXELS, SoftmaxRegression
+from training.processes import ALONE, Processes
 from training.recipes import Recipe
 
 __all__ = ["COLUMNS", "Sgd", "random_stream"]
@@ -32,44 +33,50 @@ class Sgd:
         velocity: float32 [K, C, 785], the momentum buffer.
     """
 
-    def __init__(self, recipes: Sequence[Recipe], class_count: int, device: torch.device) -> None:
+    def __init__(
+        self, recipes: Sequence[Recipe], class_count: int, device: torch.device, processes: Processes = ALONE
+    ) -> None:
         """`recipes` may differ in learning rate, weight decay and seed."""
         shape = (len(recipes), class_count, COLUMNS)
         self.parameters = torch.zeros(shape, device=device)
         self.velocity = torch.zeros(shape, device=device)
         self._gradient = torch.zeros(len(recipes) * class_count, COLUMNS, device=device)
+        self._processes = processes
         self._momentum = recipes[0].momentum
         self._weight_decay = torch.tensor([recipe.weight_decay for recipe in recipes], device=device)[:, None, None]
         for run, recipe in zip(self.parameters, recipes, strict=True):
             generator = random_stream(recipe.seed, 0, torch.device("cpu"))
             run[:, :PIXELS] = torch.randn(class_count, PIXELS, generator=generator) * _INITIAL_DEVIATION
 
-    def logits(self, inputs: Tensor) -> Tensor:
+    def probabilities(self, inputs: Tensor) -> Tensor:
         """float32 [785, B] -> float32 [K, C, B]."""
-        return torch.mm(self.parameters.flatten(0, 1), inputs).view(*self.parameters.shape[:2], -1)
+        logits = torch.mm(self.parameters.flatten(0, 1), inputs)
+        return torch.softmax(logits.view(*self.parameters.shape[:2], -1), dim=1)
 
-    def step(self, inputs: Tensor, targets: Tensor, rate: Tensor) -> Tensor:
-        """Take one step down the mean cross-entropy of a minibatch.
+    def step(self, inputs: Tensor, targets: Tensor, rate: Tensor, batch_size: int) -> Tensor:
+        """Take one step down the mean cross-entropy of a minibatch, of which this process holds a part.
 
         The gradient by the logits is softmax(o) - y ("Dive into Deep Learning", equation 4.1.9); momentum and weight
         decay act as in `torch.optim.SGD`.
 
         Args:
-            inputs: float32 [785, B], one column per image: pixels / 255, and 1.
+            inputs: float32 [785, B], one column per image of the part: pixels / 255, and 1.
             targets: float32 [C, B], one-hot.
             rate: float32 [K, 1, 1], the learning rates.
+            batch_size: of the whole minibatch, over all processes.
 
         Returns:
-            The logits before the step, float32 [K, C, B].
+            The probabilities before the step, float32 [K, C, B].
         """
-        logits = self.logits(inputs)
-        errors = torch.softmax(logits, dim=1).sub_(targets)  # [K, C, B]
+        probabilities = self.probabilities(inputs)
+        errors = (probabilities - targets).flatten(0, 1)  # [K·C, B]
         gradient = self._gradient  # [K·C, 785]
-        torch.addmm(gradient, errors.flatten(0, 1), inputs.t(), beta=0, alpha=1 / inputs.shape[1], out=gradient)
+        torch.addmm(gradient, errors, inputs.t(), beta=0, alpha=1 / batch_size, out=gradient)
+        self._processes.sum(gradient)
         self.velocity.mul_(self._momentum).add_(gradient.view_as(self.velocity))
         self.velocity.addcmul_(self.parameters, self._weight_decay)
         self.parameters.addcmul_(self.velocity, rate, value=-1)
-        return logits
+        return probabilities
 
     def models(self) -> list[SoftmaxRegression]:
         """The K models as they are now, on the CPU."""

@@ -31,7 +31,7 @@ from app.classifier.errors import ModelFileError
 from app.classifier.pixel_statistics import PixelStatistics
 from app.classifier.softmax import PIXELS, SIDE, SoftmaxRegression, to_inputs
 
-__all__ = ["FILE_NAME", "Artifact", "ClassScores", "Evaluation", "Metadata", "load", "save"]
+__all__ = ["FILE_NAME", "Artifact", "ClassScores", "Evaluation", "Metadata", "load", "replace_file", "save"]
 
 FILE_NAME = "model.safetensors"
 _METADATA_KEY = "softmax_serving"
@@ -62,6 +62,7 @@ class Evaluation(_Record):
     sample_count: int = Field(gt=0)
     accuracy: Share = Field(description="correct answers / samples")
     accuracy_interval: tuple[Share, Share] = Field(description="95 % Wilson interval of the accuracy")
+    top_2_accuracy: Share | None = Field(default=None, description="samples whose class is among the two likeliest")
     loss: float = Field(ge=0, description="mean cross-entropy, in nats")
     calibration_error: Share = Field(description="expected calibration error over 15 equal bins of confidence")
     classes: tuple[ClassScores, ...]
@@ -84,6 +85,7 @@ class Metadata(_Record):
     library_versions: dict[str, str]
     created_at: datetime
     evaluation: Evaluation
+    seed_accuracies: tuple[Share, ...] = Field(default=(), description="test accuracies of the fit by several seeds")
 
     @model_validator(mode="after")
     def _fits_the_labels(self) -> Self:
@@ -131,7 +133,7 @@ def save(
         tensors |= {f"pixels.{name}": getattr(pixel_statistics, name) for name in _PIXEL_STATISTICS}
     content = save_tensors(tensors, {_METADATA_KEY: metadata.model_dump_json()})
     path.parent.mkdir(parents=True, exist_ok=True)
-    _replace_file(path, content)
+    replace_file(path, content)
     return _version(content)
 
 
@@ -207,7 +209,12 @@ def _check_patterns() -> Tensor:
     return torch.stack([flat, flat + 255, ramp, ramp.T, checks, disc, frame, noise])
 
 
-def _replace_file(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file in one atomic step.
+
+    Raises:
+        OSError: the folder or the file can't be written; an existing file stays whole.
+    """
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -3,6 +3,8 @@
 from http import HTTPStatus
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from app.errors import PROBLEM_MEDIA_TYPE
 from app.schemas import Problem
 
@@ -12,15 +14,12 @@ _IMAGE = {"type": "string", "format": "binary", "description": "PNG, JPEG, BMP, 
 
 
 def problems(*statuses: int, model: type = Problem) -> dict[int | str, dict[str, Any]]:
-    """The problem documents that a route may answer with."""
-    return {
-        status: {
-            "description": HTTPStatus(status).phrase,
-            "model": model,
-            "content": {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}},
-        }
-        for status in statuses
-    }
+    """The problem documents that a route may answer with; and that any other refusal is one, too."""
+    content = {PROBLEM_MEDIA_TYPE: {"schema": TypeAdapter(model).json_schema()}}
+    refusals: dict[int | str, dict[str, Any]] = {"default": {"description": "Any other refusal", "content": content}}
+    for status in statuses:
+        refusals[status] = {"description": HTTPStatus(status).phrase, "content": content}
+    return refusals
 
 
 def one_image() -> dict[str, Any]:

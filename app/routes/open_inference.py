@@ -62,8 +62,7 @@ _BINARY: dict[str, Any] = {"application/octet-stream": {"schema": {"type": "stri
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """As for other routes, with the protocol's member `error`."""
-    listed = documentation.problems(*statuses, model=ProtocolProblem)
-    return listed | {"default": {"description": "Any other refusal", "model": ProtocolProblem}}
+    return documentation.problems(*statuses, model=ProtocolProblem)
 
 
 def _named(name: str, parts: Parts) -> LiveModel:

@@ -1,15 +1,16 @@
 """Generated images, in the file formats that training reads, and the command line run as a user runs it."""
 
-import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 import torch
 from torch import Tensor
 
-from tests.conftest import REPOSITORY
-from training.datasets import Split
+from training.__main__ import main
+from training.splits import Split
 
 torch.set_num_threads(1)  # as the command line does for narrow problems
 
@@ -46,7 +47,28 @@ def data_dir(tmp_path: Path) -> Path:
     return write_fashion_mnist(tmp_path / "data", make_split(1000), make_split(200, seed=1))
 
 
-def run_training(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """`python -m training …` as a process of its own."""
-    command = [sys.executable, "-m", "training", *map(str, arguments)]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left behind."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+class CommandLine(Protocol):
+    def __call__(self, *arguments: str | Path) -> Outcome: ...
+
+
+@pytest.fixture
+def training(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    """`python -m training …` in this process: importing torch anew for each command would take most of the time."""
+
+    def run(*arguments: str | Path) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["training", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        captured = capsys.readouterr()
+        return Outcome(int(exit_.value.code or 0), captured.out, captured.err)
+
+    return run

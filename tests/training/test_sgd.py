@@ -36,7 +36,7 @@ def test_a_plain_step_goes_down_the_gradient_that_autograd_finds() -> None:
     functional.cross_entropy((parameters @ inputs).t(), class_ids).backward()  # type: ignore[no-untyped-call]
     assert parameters.grad is not None
 
-    sgd.step(inputs, targets, torch.tensor([[[0.5]]]))
+    sgd.step(inputs, targets, torch.tensor([[[0.5]]]), 64)
 
     torch.testing.assert_close(sgd.parameters[0], parameters.detach() - 0.5 * parameters.grad)
 
@@ -53,7 +53,7 @@ def test_ten_steps_are_those_of_torch_optim_sgd(momentum: float, weight_decay: f
         optimizer.zero_grad()
         functional.cross_entropy((parameters @ inputs).t(), class_ids).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        sgd.step(inputs, targets, torch.tensor([[[0.1]]]))
+        sgd.step(inputs, targets, torch.tensor([[[0.1]]]), 64)
 
     torch.testing.assert_close(sgd.parameters[0], parameters.detach(), rtol=1e-4, atol=1e-6)
 
@@ -65,8 +65,8 @@ def test_runs_side_by_side_do_not_touch_each_other() -> None:
 
     for seed in range(5):
         inputs, targets, _ = minibatch(seed=seed)
-        together.step(inputs, targets, torch.tensor([0.1, 0.01])[:, None, None])
+        together.step(inputs, targets, torch.tensor([0.1, 0.01])[:, None, None], 64)
         for sgd, recipe in zip(alone, recipes, strict=True):
-            sgd.step(inputs, targets, torch.tensor([[[recipe.lr]]]))
+            sgd.step(inputs, targets, torch.tensor([[[recipe.lr]]]), 64)
 
     torch.testing.assert_close(together.parameters, torch.cat([sgd.parameters for sgd in alone]))

@@ -4,9 +4,8 @@ import pytest
 import torch
 
 from tests.training.conftest import make_split
-from training.datasets import Split
 from training.errors import DataError
-from training.splits import split_off
+from training.splits import Split, split_off
 
 
 def test_each_class_gives_the_same_share() -> None:
@@ -21,6 +20,7 @@ def test_no_image_is_lost_or_doubled() -> None:
 
     train, validation = split_off(Split(pixels, torch.arange(100) % 5), 0.2)
 
+    assert isinstance(train, Split)
     assert sorted([*train.pixels[:, 0].tolist(), *validation.pixels[:, 0].tolist()]) == list(range(100))
 
 

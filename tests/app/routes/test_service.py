@@ -157,3 +157,19 @@ async def test_the_documentation_names_every_route(client: httpx.AsyncClient) ->
     form = document["paths"]["/predict"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert form["properties"]["file"]["format"] == "binary"
     assert page.status_code == 200
+
+
+async def test_the_documentation_promises_problem_documents_for_refusals_and_nothing_else(
+    client: httpx.AsyncClient,
+) -> None:
+    document = (await client.get("/openapi.json")).json()
+    refusals = [
+        (path, status, sorted(response.get("content", {})))
+        for path, operations in document["paths"].items()
+        for operation in operations.values()
+        for status, response in operation["responses"].items()
+        if not status.startswith("2") and path != "/readyz"
+    ]
+
+    assert "HTTPValidationError" not in document["components"]["schemas"]
+    assert [refusal for refusal in refusals if refusal[2] != ["application/problem+json"]] == []

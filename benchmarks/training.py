@@ -1,0 +1,208 @@
+"""Seconds per epoch, time to 0.84 test accuracy and peak memory: the course's loop, scikit-learn, and ours.
+
+    python -m benchmarks.training                          # the table; needs Fashion-MNIST in data/ and scikit-learn
+    python -m benchmarks.training --sweep                  # 16 settings at once against one
+    python -m benchmarks.training --images 10000000        # a generated data set, streamed from the disk
+    python -m benchmarks.training --device cuda            # the default fit on CUDA
+
+Course and ours take turns, so that other work on the machine slows both; times are medians over the rounds.
+"""
+
+import argparse
+import platform
+import resource
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from torch.nn import functional
+from torch.utils.data import DataLoader
+from torchvision.datasets import FashionMNIST
+from torchvision.transforms import ToTensor
+
+from training.catalog import DataOptions, load_dataset
+from training.datasets import Dataset
+from training.devices import choose_threads
+from training.evaluation import evaluate
+from training.fit import Fit
+from training.recipes import Recipe
+from training.splits import Split
+from training.sweep import grid
+
+R = TypeVar("R")
+TARGET = 0.84
+CPU = torch.device("cpu")
+CORES = torch.get_num_threads()
+
+
+def fashion_mnist(data_dir: Path) -> Dataset:
+    return load_dataset(DataOptions("fashion-mnist", data_dir, 0))
+
+
+def course_epochs(data_dir: Path, count: int) -> list[float]:
+    """The course's loop: ToTensor and DataLoader, image by image, and torch.optim.SGD; seconds of each epoch."""
+    torch.set_num_threads(CORES)
+    data = FashionMNIST(data_dir, transform=ToTensor(), download=True)
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
+    seconds = []
+    for _ in range(count):
+        start = time.perf_counter()
+        for images, class_ids in DataLoader(data, batch_size=256, shuffle=True):
+            optimizer.zero_grad()
+            functional.cross_entropy(model(images), class_ids).backward()
+            optimizer.step()
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def our_fit(data: Dataset, recipes: list[Recipe], device: torch.device = CPU) -> Fit:
+    torch.set_num_threads(CORES)
+    choose_threads(len(data.labels) * len(recipes))
+    assert isinstance(data.train, Split)  # noqa: S101 - Fashion-MNIST is read into memory
+    nothing = data.train.only(torch.zeros(len(data.train), dtype=torch.bool))
+    return Fit(recipes, data.train, nothing, len(data.labels), device)
+
+
+def our_time_to_target(data_dir: Path) -> float:
+    """Seconds of training until the test accuracy reaches TARGET; measuring it is not counted."""
+    data = fashion_mnist(data_dir)
+    run = our_fit(data, [Recipe()])
+    for _ in run.epochs():
+        if evaluate(run.models()[0], data.test, data.labels).accuracy >= TARGET:
+            return run.seconds
+    return float("inf")
+
+
+def sklearn_time_to_target(data_dir: Path) -> float:
+    """Seconds of the shortest L-BFGS fit, by doubling the iterations, that reaches TARGET on the test images."""
+    data = fashion_mnist(data_dir)
+    warnings.simplefilter("ignore", ConvergenceWarning)  # it is stopped on purpose
+    assert isinstance(data.train, Split)  # noqa: S101 - as above
+    assert isinstance(data.test, Split)  # noqa: S101
+    inputs, test = (part.pixels.numpy().astype(np.float32) / 255 for part in (data.train, data.test))
+    for iterations in (10, 20, 40, 80, 160):
+        model = LogisticRegression(max_iter=iterations)
+        start = time.perf_counter()
+        model.fit(inputs, data.train.class_ids.numpy())
+        seconds = time.perf_counter() - start
+        if model.score(test, data.test.class_ids.numpy()) >= TARGET:
+            return seconds
+    return float("inf")
+
+
+def bound(sample_count: int, class_count: int) -> float:
+    """Seconds that an epoch needs at least: its bytes at the speed of a copy, its products at that of large ones."""
+    torch.set_num_threads(CORES)
+    pixels = torch.zeros(sample_count, 784, dtype=torch.uint8)
+    square = torch.rand(1024, 1024)
+    copy = min(_timed(pixels.clone) for _ in range(5))
+    product = min(_timed(lambda: square @ square) for _ in range(10))
+    operations = 2 * 2 * sample_count * 784 * class_count
+    return max(copy, operations / (2 * 1024**3 / product))
+
+
+def in_its_own_process(task: Callable[..., R], *arguments: object) -> tuple[R, float]:
+    """What the task returns, and the peak memory of the process that did nothing else, in MB."""
+    with get_context("spawn").Pool(1) as pool:
+        return pool.apply(_with_peak, (task, *arguments))
+
+
+def _with_peak(task: Callable[..., R], *arguments: object) -> tuple[R, float]:
+    return task(*arguments), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def compare(data_dir: Path, rounds: int) -> None:
+    data = fashion_mnist(data_dir)
+    run = our_fit(data, [Recipe(epochs=5 * rounds)])
+    ours_epochs, course, ours = run.epochs(), [], []
+    for _ in range(rounds):
+        course += course_epochs(data_dir, 1)
+        choose_threads(10)
+        ours += [next(ours_epochs).seconds for _ in range(5)]
+    least, epoch, epoch_of_ours = bound(60_000, 10), statistics.median(course), statistics.median(ours)
+    _, memory = in_its_own_process(course_epochs, data_dir, 1)
+    print("| | s per epoch | times the bound | s to 0.84 | peak MB |\n| --- | --- | --- | --- | --- |")
+    print(f"| the course's loop | {epoch:.3f} | {epoch / least:.1f} | – | {memory:.0f} |", flush=True)
+    seconds, memory = in_its_own_process(our_time_to_target, data_dir)
+    print(f"| ours | {epoch_of_ours:.3f} | {epoch_of_ours / least:.1f} | {seconds:.2f} | {memory:.0f} |", flush=True)
+    seconds, memory = in_its_own_process(sklearn_time_to_target, data_dir)
+    print(f"| scikit-learn, L-BFGS | – | – | {seconds:.2f} | {memory:.0f} |")
+    print(f"\nbound {least:.4f} s; the course's epoch takes {epoch / epoch_of_ours:.1f} times ours")
+
+
+def compare_sweep(data_dir: Path, rounds: int) -> None:
+    data = fashion_mnist(data_dir)
+    settings = grid(Recipe(epochs=rounds), [0.03, 0.1, 0.2, 0.4], [0, 1e-5, 1e-4, 1e-3], [0])
+    one, sixteen = our_fit(data, settings[:1]), our_fit(data, settings)
+    pairs = [[scores.seconds for scores in epochs] for epochs in zip(one.epochs(), sixteen.epochs(), strict=True)]
+    single, many = (statistics.median(seconds) for seconds in zip(*pairs, strict=True))
+    print(f"one setting {single:.3f} s per epoch, 16 settings {many:.3f} s: {many / single:.1f} times")
+
+
+def stream(count: int) -> None:
+    """One epoch over `count` generated images that are read from the disk."""
+    choose_threads(10)
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        labels = np.arange(count) % 10
+        np.save(Path(folder) / "labels.npy", labels)
+        images = np.lib.format.open_memmap(Path(folder) / "images.npy", "w+", np.uint8, (count, 28, 28))
+        patterns = np.random.default_rng(0).integers(0, 256, (10_000, 28, 28), np.uint8)
+        for first in range(0, count, 10_000):
+            images[first : first + 10_000] = patterns[: count - first]
+        images.flush()
+        del images
+        _, memory = in_its_own_process(stream_epoch, Path(folder))
+        print(f"peak memory {memory:.0f} MB")
+
+
+def stream_epoch(folder: Path) -> None:
+    choose_threads(10)
+    data = load_dataset(DataOptions(f"npy:{folder}", folder, 0.001, stream=True))
+    nothing = data.train.only(torch.zeros(len(data.train), dtype=torch.bool))
+    [scores] = Fit([Recipe(epochs=1)], data.train, nothing, 10, CPU).epochs()
+    print(f"{len(data.train):,} images in {scores.seconds:.1f} s, {len(data.train) / scores.seconds:,.0f} per second")
+
+
+def time_on_cuda(data_dir: Path) -> None:
+    data = fashion_mnist(data_dir)
+    for _ in range(3):
+        run = our_fit(data, [replace(Recipe(), epochs=20)], torch.device("cuda"))
+        start = time.perf_counter()
+        run.finish()
+        print(f"{torch.cuda.get_device_name()}: 20 epochs in {time.perf_counter() - start:.3f} s")
+
+
+def _timed(task: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    task()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-dir", type=Path, default=Path("data"))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--sweep", action="store_true")
+    parser.add_argument("--images", type=int)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    options = parser.parse_args()
+    print(f"{platform.machine()}, {CORES} cores, torch {torch.__version__}\n")
+    if options.images:
+        stream(options.images)
+    elif options.sweep:
+        compare_sweep(options.data_dir, options.rounds)
+    elif options.device == "cuda":
+        time_on_cuda(options.data_dir)
+    else:
+        compare(options.data_dir, options.rounds)

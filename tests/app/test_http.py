@@ -1,0 +1,42 @@
+"""HTTP as a socket sees it: answers are whole and in order."""
+
+import re
+import socket
+
+import httpx
+import pytest
+
+
+def connect(server: str) -> socket.socket:
+    host, port = server.removeprefix("http://").split(":")
+    client = socket.create_connection((host, int(port)), timeout=10)
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return client
+
+
+def test_pipelined_requests_are_answered_in_order(server: str) -> None:
+    with connect(server) as client:
+        for path in ("/livez", "/nothing", "/readyz"):
+            client.sendall(f"GET {path} HTTP/1.1\r\nHost: s\r\n\r\n".encode())
+        client.sendall(b"GET /livez HTTP/1.1\r\nHost: s\r\nConnection: close\r\n\r\n")
+        answers = b""
+        while chunk := client.recv(65536):
+            answers += chunk
+
+    assert re.findall(rb"HTTP/1.1 (\d+)", answers) == [b"200", b"404", b"200", b"200"]
+    assert answers.endswith(b'{"status":"alive"}')
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/metrics", "/docs"])
+def test_long_answers_arrive_whole(server: str, path: str) -> None:
+    answer = httpx.get(f"{server}{path}")
+
+    assert answer.status_code == 200
+    assert len(answer.content) == int(answer.headers["Content-Length"])
+
+
+def test_a_request_that_is_no_http_is_refused(server: str) -> None:
+    with connect(server) as client:
+        client.sendall(b"nonsense\r\n\r\n")
+
+        assert client.recv(65536).startswith(b"HTTP/1.1 400")

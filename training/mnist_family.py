@@ -1,0 +1,80 @@
+"""The data sets that torchvision knows in MNIST's format: downloaded once, each file's MD5 checked."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from torch import Tensor
+from torchvision.datasets import EMNIST, KMNIST, MNIST, QMNIST, FashionMNIST
+
+from app.classifier.softmax import PIXELS
+from training.datasets import Dataset
+from training.errors import DataError
+from training.splits import Split
+
+__all__ = ["FAMILY", "load_mnist"]
+
+_DIGITS = tuple("0123456789")
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    open: Callable[..., MNIST]  # (root, train=, download=) -> the data set
+    summary: str
+    labels: tuple[str, ...] | None = None  # None: those that torchvision knows
+    transposed: bool = False
+    first_class: int = 0  # torchvision's number of our class 0
+
+
+def _emnist(split: str, summary: str, first_class: int = 0) -> _Member:
+    # EMNIST's files keep each image column by column (Cohen et al. 2017, section II).
+    return _Member(partial(EMNIST, split=split), summary, transposed=True, first_class=first_class)
+
+
+FAMILY = {
+    "fashion-mnist": _Member(FashionMNIST, "10 kinds of garments, 60,000 + 10,000 images"),
+    "mnist": _Member(MNIST, "handwritten digits, 60,000 + 10,000 images", _DIGITS),
+    "kmnist": _Member(KMNIST, "10 cursive Japanese characters, 60,000 + 10,000 images"),
+    "qmnist": _Member(QMNIST, "MNIST with its whole test set, 60,000 + 60,000 images", _DIGITS),
+    "emnist-byclass": _emnist("byclass", "digits, upper- and lower-case letters, 697,932 + 116,323 images"),
+    "emnist-bymerge": _emnist("bymerge", "the same, look-alike cases merged into 47 classes"),
+    "emnist-balanced": _emnist("balanced", "47 classes, equally frequent, 112,800 + 18,800 images"),
+    "emnist-letters": _emnist("letters", "26 letters, cases merged, 124,800 + 20,800 images", first_class=1),
+    "emnist-digits": _emnist("digits", "digits, 240,000 + 40,000 images"),
+    "emnist-mnist": _emnist("mnist", "digits in MNIST's number, 60,000 + 10,000 images"),
+}
+
+
+def load_mnist(name: str, folder: Path) -> Dataset:
+    """Read one of FAMILY, downloading into `folder` what is not there yet.
+
+    Raises:
+        DataError: its files are neither there nor to be had, or they are damaged.
+    """
+    member = FAMILY[name]
+    try:
+        train, test = (member.open(folder, train=train, download=True) for train in (True, False))
+    except Exception as error:  # torchvision raises whatever its parsers, archives and the network raise
+        raw = folder / _folder(member) / "raw"
+        reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+        raise DataError(
+            f"{name} can't be read from {raw} or downloaded there ({reason}); on a machine with a network, run "
+            f"`python -m training fit --dataset {name} --data-dir {folder}` and copy {raw} from there, or delete "
+            "damaged files in it."
+        ) from error
+    labels = member.labels or tuple(train.classes[member.first_class :])
+    return Dataset(name, labels, *(_split(member, part.data, part.targets) for part in (train, test)))
+
+
+def _folder(member: _Member) -> str:
+    opener = member.open
+    return (opener.func if isinstance(opener, partial) else opener).__name__
+
+
+def _split(member: _Member, images: Tensor, targets: Tensor) -> Split:
+    if member.transposed:
+        images = images.transpose(1, 2)
+    if targets.ndim == 2:  # QMNIST tells the writer and more beside the class
+        targets = targets[:, 0]
+    return Split(images.reshape(-1, PIXELS).contiguous(), targets.long() - member.first_class)

@@ -1,0 +1,56 @@
+"""The processes that torchrun starts: each takes its part of every minibatch, and all sum what they found.
+
+torchrun --nproc-per-node 2 -m training fit
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, distributed
+
+__all__ = ["ALONE", "Processes", "join"]
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """This process among all."""
+
+    rank: int
+    count: int
+    restarted: bool  # torchrun started all anew after one had died
+
+    @property
+    def leads(self) -> bool:
+        """Whether this one writes files and talks to the terminal."""
+        return self.rank == 0
+
+    def part(self, minibatch: Tensor) -> Tensor:
+        """This process's columns of a minibatch [n, B]; the parts are disjoint and make up the whole."""
+        return minibatch if self.count == 1 else torch.tensor_split(minibatch, self.count, dim=1)[self.rank]
+
+    def sum(self, tensor: Tensor) -> None:
+        """Replace `tensor` by its sum over all processes."""
+        if self.count > 1:
+            distributed.all_reduce(tensor)
+
+
+ALONE = Processes(rank=0, count=1, restarted=False)
+
+
+@contextmanager
+def join(device: torch.device) -> Iterator[Processes]:
+    """Meet the other processes that torchrun started, over NCCL on CUDA and gloo on the CPU; alone without torchrun."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        yield ALONE
+        return
+    if device.type == "cuda":
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        restarted = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+        yield Processes(distributed.get_rank(), distributed.get_world_size(), restarted)
+    finally:
+        distributed.destroy_process_group()

@@ -1,0 +1,73 @@
+"""A finished fit as a model folder: the model file, the report and the card."""
+
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+import torchvision
+
+from app.classifier import artifact
+from app.classifier.artifact import Evaluation, Metadata
+from app.classifier.pixel_statistics import PixelStatistics
+from app.classifier.softmax import SoftmaxRegression
+from training.card import write_card
+from training.datasets import Dataset
+from training.recipes import Recipe
+from training.report import write_report
+from training.scores import EpochScores
+from training.splits import FileSplit, Split
+
+__all__ = ["publish"]
+
+_MEASURED = 100_000  # images that the pixel statistics are taken from, about
+
+
+def publish(
+    folder: Path,
+    model: SoftmaxRegression,
+    *,
+    dataset: Dataset,
+    recipe: Recipe,
+    validation: float,
+    history: Sequence[EpochScores],
+    evaluation: Evaluation,
+    seed_accuracies: tuple[float, ...],
+    fingerprint: str,
+    command: str,
+    device: str,
+) -> str:
+    """Write `folder` and return the model's version.
+
+    Raises:
+        OSError: something can't be written; an existing model file stays whole.
+    """
+    hyperparameters = asdict(recipe) | {"validation": validation}
+    metadata = Metadata(
+        name=folder.resolve().name,
+        labels=dataset.labels,
+        dataset=dataset.name,
+        dataset_fingerprint=fingerprint,
+        seed=hyperparameters.pop("seed"),
+        hyperparameters={key: value for key, value in hyperparameters.items() if value is not None},
+        library_versions={
+            "python": platform.python_version(),
+            "torch": str(torch.__version__),
+            "torchvision": str(torchvision.__version__),
+        },
+        created_at=datetime.now(UTC),
+        evaluation=evaluation,
+        seed_accuracies=seed_accuracies,
+    )
+    write_report(folder / "report", model, history, evaluation, dataset.test)
+    version = artifact.save(folder / artifact.FILE_NAME, model, metadata, _pixel_statistics(dataset.train))
+    write_card(folder, metadata, command=command, device=device, seconds=sum(scores.seconds for scores in history))
+    return version
+
+
+def _pixel_statistics(train: Split | FileSplit) -> PixelStatistics:
+    """Those of all training images, or of evenly spaced ones where there are very many."""
+    step = len(train) // _MEASURED + 1
+    return PixelStatistics.measure(torch.cat([pixels[::step] for pixels, _ in train.blocks()]))
