@@ -1,6 +1,7 @@
-"""`python -m app`: serve the models. Flags win over SOFTMAX_* variables."""
+"""`python -m app`: serve the models; `predict` and `explain` answer in the terminal. Flags win over SOFTMAX_*."""
 
 import copy
+import importlib
 import os
 import sys
 from collections.abc import Iterator
@@ -12,21 +13,39 @@ from typing import Annotated, Any
 import typer
 import uvicorn
 from pydantic import ValidationError
+from typer.core import TyperGroup
 from uvicorn.config import LOGGING_CONFIG
 
 from app.settings import Settings
 
-cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+class _Commands(TyperGroup):
+    """`predict` and `explain`, imported when they are called: a launcher of workers does without torch."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*super().list_commands(ctx), "predict", "explain"]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in ("predict", "explain"):
+            return None
+        commands = typer.main.get_group(importlib.import_module("app.terminal").cli)
+        return commands.get_command(ctx, cmd_name)
 
 
-@cli.command()
+cli = typer.Typer(cls=_Commands, add_completion=False, pretty_exceptions_enable=False)
+
+
+@cli.callback(invoke_without_command=True)
 def serve(
+    context: typer.Context,
     host: Annotated[str | None, typer.Option(help="address to listen on  [default: 127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="port to listen on  [default: 8000]")] = None,
     workers: Annotated[int | None, typer.Option(help="processes that answer  [default: 1]")] = None,
     models_dir: Annotated[Path | None, typer.Option(help="folder of the models  [default: models]")] = None,
 ) -> None:
-    """Serve every model under the models folder over HTTP."""
+    """Serve every model under the models folder over HTTP; or answer in the terminal, without a server."""
+    if context.invoked_subcommand is not None:
+        return
     flags = {"HOST": host, "PORT": port, "WORKERS": workers, "MODELS_DIR": models_dir}
     os.environ |= {f"SOFTMAX_{name}": str(value) for name, value in flags.items() if value is not None}
     settings = _settings()

@@ -3,6 +3,7 @@
 ServiceError
 ├── BadRequestError             the request can't be read
 ├── NoSuchModelError            the name is not among the models
+├── NoSuchLabelError            the label is not among the model's
 ├── TooLargeError               the body is over its limit
 ├── UnsupportedMediaTypeError   the body is of a kind that the route does not take
 └── NotReadyError               there is no model to answer with
@@ -33,6 +34,7 @@ from app.schemas import ImageProblem
 __all__ = [
     "PROBLEM_MEDIA_TYPE",
     "BadRequestError",
+    "NoSuchLabelError",
     "NoSuchModelError",
     "NotReadyError",
     "ServiceError",
@@ -60,6 +62,10 @@ class NoSuchModelError(ServiceError):
     pass
 
 
+class NoSuchLabelError(ServiceError):
+    pass
+
+
 class TooLargeError(ServiceError):
     pass
 
@@ -75,6 +81,7 @@ class NotReadyError(ServiceError):
 _STATUS_AND_TITLE: dict[type[Exception], tuple[int, str]] = {
     BadRequestError: (400, "Unreadable request"),
     NoSuchModelError: (404, "No such model"),
+    NoSuchLabelError: (422, "No such label"),
     TooLargeError: (413, "Body too large"),
     TooManyPixelsError: (413, "Too many pixels"),
     UnsupportedMediaTypeError: (415, "Unsupported media type"),

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from itertools import repeat
 from pathlib import Path
 
 import torch
@@ -10,15 +11,25 @@ from torch import Tensor
 from app.classifier import artifact
 from app.classifier.artifact import Artifact
 from app.classifier.errors import ModelFileError
+from app.classifier.explanation import Explanation, explain
 from app.classifier.images import stack, to_tensor
-from app.errors import NoSuchModelError, NotReadyError
-from app.schemas import ModelReference, Prediction
+from app.classifier.pixel_statistics import Oddity
+from app.classifier.softmax import SIDE
+from app.errors import NoSuchLabelError, NoSuchModelError, NotReadyError
+from app.schemas import ModelReference, Prediction, Templates
 
 __all__ = ["LiveModel", "LiveModels"]
 
 logger = logging.getLogger(__name__)
 
 _PREFERRED_DEFAULT = "fashion-mnist"
+
+
+_ODDITIES: dict[Oddity, str] = {
+    "blank": "The image is blank: all its pixels are the same.",
+    "inverted": "The image looks inverted: ask for invert=true if it is dark on light.",
+    "unusual": "The image looks unlike the training images: the answer may mean nothing.",
+}
 
 
 class LiveModel:
@@ -31,15 +42,50 @@ class LiveModel:
         self.reference: ModelReference = {"name": name, "version": loaded.version}
         self._model = loaded.model
         self._labels = loaded.metadata.labels
+        self._pixel_statistics = loaded.pixel_statistics
 
     def predict(self, image: bytes) -> Prediction:
-        """Classify one image, as `read_pixels` returns it."""
-        return self._prediction(self._model.classify(to_tensor(image)).tolist())
+        """Classify one image, as `read_pixels` returns it, and warn where it looks unlike the training images."""
+        values = to_tensor(image).float()
+        oddity = self._pixel_statistics.oddity(image, values) if self._pixel_statistics else None
+        return self._prediction(self._model.classify(values).tolist(), oddity)
 
     def predict_batch(self, images: Sequence[bytes]) -> list[Prediction]:
         """Classify images, as `read_pixels` returns them, all in one matrix product."""
-        rows = self._model.classify(stack(images)).tolist() if images else []
-        return [self._prediction(row) for row in rows]
+        if not images:
+            return []
+        values = stack(images).float()
+        rows = self._model.classify(values).tolist()
+        oddities = self._pixel_statistics.oddities(images, values) if self._pixel_statistics else repeat(None)
+        return [self._prediction(row, oddity) for row, oddity in zip(rows, oddities, strict=False)]
+
+    def explain(self, image: bytes, against: str | None = None) -> Explanation:
+        """Take the answer to one image apart; `against` is a label; None: the nearest rival's.
+
+        Raises:
+            NoSuchLabelError: the model has no such label.
+        """
+        if against is not None:
+            self.check_label(against)
+        return explain(self._model, to_tensor(image), None if against is None else self._labels.index(against))
+
+    def check_label(self, label: str) -> None:
+        """Do nothing where the model has this label.
+
+        Raises:
+            NoSuchLabelError: it has not.
+        """
+        if label not in self._labels:
+            raise NoSuchLabelError(f"Model {self.name} has no label {label[:80]!r}; it has {', '.join(self._labels)}.")
+
+    def templates(self) -> Templates:
+        """The weights and biases, as pictures of the classes."""
+        weights = self._model.weight.view(-1, SIDE, SIDE).tolist()
+        return {
+            "model": self.reference,
+            "bias": dict(zip(self._labels, self._model.bias.tolist(), strict=True)),
+            "weights": dict(zip(self._labels, weights, strict=True)),
+        }
 
     def probabilities(self, images: Tensor) -> Tensor:
         """uint8 [N, 784] in 0-255, or float32 [N, 784] in 0-1 -> float32 [N, C]."""
@@ -47,16 +93,19 @@ class LiveModel:
             return self._model.classify(images)
         return self._model.probabilities(images)
 
-    def _prediction(self, row: list[float]) -> Prediction:
+    def _prediction(self, row: list[float], oddity: Oddity | None) -> Prediction:
         confidence = max(row)
         class_id = row.index(confidence)
-        return {
+        prediction: Prediction = {
             "label": self._labels[class_id],
             "class_id": class_id,
             "confidence": confidence,
             "probabilities": dict(zip(self._labels, row, strict=True)),
             "model": self.reference,
         }
+        if oddity is not None:
+            prediction["warnings"] = [{"code": oddity, "detail": _ODDITIES[oddity]}]
+        return prediction
 
 
 class LiveModels:

@@ -18,7 +18,7 @@ from app.components import Components
 from app.errors import ServiceError, problem_response
 from app.front import DirectRoute, Front
 from app.live_models import LiveModels
-from app.routes import health, metrics, open_inference, predict, predict_batch
+from app.routes import explain, feedback, health, metrics, open_inference, page, predict, predict_batch
 from app.routes import models as models_routes
 from app.settings import Settings
 from app.telemetry import Telemetry
@@ -28,11 +28,14 @@ __all__ = ["Service", "create_app"]
 _ROUTERS = (
     predict.router,
     predict_batch.router,
+    explain.router,
+    feedback.router,
     open_inference.direct_router,
     open_inference.router,
     models_routes.router,
     metrics.router,
     health.router,
+    page.router,
 )
 
 
@@ -64,6 +67,7 @@ def create_app(settings: Settings | None = None) -> Service:
     app.front = Front(super(Service, app).__call__, direct, app.state.components)
     for router in _ROUTERS:
         app.include_router(router)
+    app.mount("/static", page.files)
     for kind in (ServiceError, ClassifierError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _refuse)
     return app

@@ -6,11 +6,22 @@ from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
 from app.classifier.artifact import Evaluation, Metadata
+from app.classifier.pixel_statistics import Oddity
 
 __all__ = [
     "BatchAnswer",
+    "BorderReport",
+    "ClassReport",
+    "CounterfactualReport",
+    "ExplainOptions",
+    "ExplanationReport",
+    "FeedbackFigures",
+    "FeedbackReport",
+    "FittingOptions",
     "ImageOptions",
     "ImageProblem",
+    "InputWarning",
+    "Judgment",
     "LiveFigures",
     "Metrics",
     "ModelCard",
@@ -19,16 +30,28 @@ __all__ = [
     "Prediction",
     "Problem",
     "Status",
+    "Templates",
 ]
 
 
-class ImageOptions(BaseModel):
+class FittingOptions(BaseModel):
     """The query parameters of every route that takes images."""
 
     model: str | None = Field(None, description="name of the model; without it the default model answers")
     resize: bool = Field(default=False, description="fit an image of any size into 28×28 (letter-boxed, area-averaged)")
     invert: bool = Field(default=False, description="turn dark-on-light into light-on-dark")
+
+
+class ImageOptions(FittingOptions):
+    """The query parameters of `POST /predict`."""
+
     pixels: bool = Field(default=False, description="also return the 28×28 pixels that the model saw")
+
+
+class ExplainOptions(ImageOptions):
+    """The query parameters of `POST /explain`."""
+
+    against: str | None = Field(None, description="label to hold the answer against; else the nearest rival")
 
 
 class ModelReference(TypedDict):
@@ -36,6 +59,13 @@ class ModelReference(TypedDict):
 
     name: str
     version: str
+
+
+class InputWarning(TypedDict):
+    """The image looks unlike the training images."""
+
+    code: Oddity
+    detail: str
 
 
 class Prediction(TypedDict):
@@ -46,11 +76,66 @@ class Prediction(TypedDict):
     confidence: float
     probabilities: dict[str, float]
     model: ModelReference
+    warnings: NotRequired[list[InputWarning]]
     pixels: NotRequired[list[list[int]]]
 
 
+class ClassReport(TypedDict):
+    """One class's logit, taken apart: logit = bias + contribution."""
+
+    label: str
+    logit: float
+    bias: float
+    contribution: float
+
+
+class BorderReport(TypedDict):
+    """The nearest border of the answer: the smallest change of valid pixels, as inputs of 0-1, that reaches it."""
+
+    label: str
+    distance: float
+
+
+class CounterfactualReport(TypedDict):
+    """The nearest image (by L2) that is answered differently, in 8-bit pixels, and the model's answer to it."""
+
+    label: str
+    confidence: float
+    pixels: list[list[int]]
+    l2: float
+    linf: float
+
+
+class ExplanationReport(Prediction):
+    """A prediction with its exact reasons; maps are 28×28, in logits."""
+
+    rival: str
+    classes: list[ClassReport]
+    contributions: list[list[float]]
+    difference: list[list[float]]
+    border: dict[str, BorderReport | None]
+    counterfactual: CounterfactualReport | None
+
+
+class Templates(TypedDict):
+    """What a model has learnt: each class's weights as a 28×28 map, and its bias, in logits for a white pixel."""
+
+    model: ModelReference
+    bias: dict[str, float]
+    weights: dict[str, list[list[float]]]
+
+
+class Judgment(TypedDict):
+    """The answer to one image of which the truth is known."""
+
+    label: str
+    true_label: str
+    correct: bool
+    confidence: float
+
+
 class ImageProblem(TypedDict):
-    """Why one image of a batch could not be classified."""
+    """What every problem has, alone or among the answers to several images."""
 
     type: str
     title: str
@@ -62,6 +147,15 @@ class Problem(ImageProblem):
     """A problem document (RFC 9457)."""
 
     request_id: str
+
+
+class FeedbackReport(TypedDict):
+    """How the model did on the images that were sent, in their order."""
+
+    model: ModelReference
+    count: int
+    correct: int
+    answers: list[Judgment | ImageProblem]
 
 
 class BatchAnswer(TypedDict):
@@ -94,11 +188,26 @@ class ModelList(TypedDict):
     failed: dict[str, str]
 
 
+class FeedbackFigures(TypedDict):
+    """The accuracy in use of one model version, by the feedback on it."""
+
+    count: int
+    correct: int
+    accuracy: float
+    accuracy_interval: tuple[float, float]
+    calibration_error: float
+    confusion_matrix: list[list[int]]
+    warning: NotRequired[str]
+
+
 class LiveFigures(TypedDict):
-    """What the service has done since it started, over all its workers."""
+    """What the service has done since it started, over all its workers; feedback by the model's name."""
 
     requests: int
     predictions: dict[str, int]
+    unusual_inputs: dict[str, int]
+    unusual_share: float
+    feedback: dict[str, FeedbackFigures]
 
 
 class Metrics(TypedDict):

@@ -11,21 +11,24 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
+from app.feedback import FeedbackCounters, feedback_figures, feedback_gauges
 from app.live_models import LiveModels
 from app.open_inference.schemas import ModelStatistics
 from app.open_inference.statistics import InferenceCounters, statistics
-from app.schemas import LiveFigures
+from app.schemas import LiveFigures, Prediction
 
 __all__ = ["Telemetry"]
 
 _LATENCY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)  # seconds
 
 
-class Telemetry:
+class Telemetry(Collector):
     """The metrics of one application."""
 
     def __init__(self, models: LiveModels) -> None:
+        self._models = models
         self._registry = CollectorRegistry()
+        self.feedback = FeedbackCounters(self._registry)
         self._requests = Histogram(
             "http_request_duration_seconds",
             "Time from the request's headers to its answer",
@@ -36,10 +39,16 @@ class Telemetry:
         self._predictions = Counter(
             "softmax_predictions", "Images classified", ("model", "label"), registry=self._registry
         )
+        self._unusual_inputs = Counter(
+            "softmax_unusual_inputs",
+            "Images classified that look unlike the training images",
+            ("model", "warning"),
+            registry=self._registry,
+        )
         self.inferences = InferenceCounters(self._registry)
         Gauge("softmax_workers", "Processes that answer", multiprocess_mode="livesum", registry=self._registry).set(1)
-        self._models = _ModelCollector(models)
-        self._registry.register(self._models)
+        self._model_collector = _ModelCollector(models)
+        self._registry.register(self._model_collector)
         self._request_series: dict[tuple[str, str, int], Histogram] = {}
         self._prediction_series: dict[tuple[str, str], Counter] = {}
 
@@ -59,13 +68,24 @@ class Telemetry:
             series = self._prediction_series[key] = self._predictions.labels(*key)
         series.inc(count)
 
+    def classified(self, model: str, prediction: Prediction) -> None:
+        """Count one answer, and what it warns of."""
+        self.prediction(model, prediction["label"])
+        for warning in prediction.get("warnings", ()):
+            self._unusual_inputs.labels(model, warning["code"]).inc()
+
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """All metrics as text, in the newest format that `accept` allows, and its content type."""
         try:
             encode, content_type = choose_encoder(accept)
         except (TypeError, ValueError):  # a version in `accept` that is none
             encode, content_type = choose_encoder("text/plain")
-        return encode(self._all_workers()), content_type
+        return encode(self), content_type
+
+    def collect(self) -> Iterable[Metric]:
+        """What was counted, the models, and what follows from both."""
+        counted = list(self._all_workers().collect())
+        return [*counted, *feedback_gauges(feedback_figures(counted, self._models))]
 
     def inference_statistics(self, model: str, version: str) -> ModelStatistics:
         """What `inferences` counted, as the Open Inference Protocol shows it."""
@@ -75,13 +95,23 @@ class Telemetry:
         """The counters as JSON shows them."""
         requests = 0
         predictions: Tally[str] = Tally()
-        for metric in self._all_workers().collect():
+        unusual: Tally[str] = Tally()
+        counted = list(self._all_workers().collect())
+        for metric in counted:
             for sample in metric.samples:
                 if sample.name == "http_request_duration_seconds_count":
                     requests += int(sample.value)
                 elif sample.name == "softmax_predictions_total":
                     predictions[sample.labels["label"]] += int(sample.value)
-        return {"requests": requests, "predictions": dict(predictions)}
+                elif sample.name == "softmax_unusual_inputs_total":
+                    unusual[sample.labels["warning"]] += int(sample.value)
+        return {
+            "requests": requests,
+            "predictions": dict(predictions),
+            "unusual_inputs": dict(unusual),
+            "unusual_share": unusual.total() / max(1, predictions.total()),
+            "feedback": feedback_figures(counted, self._models),
+        }
 
     def _all_workers(self) -> CollectorRegistry:
         """The metrics of this process, or added up over all workers where there are several."""
@@ -91,7 +121,7 @@ class Telemetry:
         _forget_dead_workers(Path(folder))
         registry = CollectorRegistry()
         MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
-        registry.register(self._models)
+        registry.register(self._model_collector)
         return registry
 
 

@@ -7,7 +7,17 @@ from app.errors import BadRequestError, TooLargeError, UnsupportedMediaTypeError
 from app.front import Call, DirectRoute
 from app.settings import Settings
 
-__all__ = ["ManyImagesRoute", "OneImageRoute", "Upload", "checked", "read_image", "read_images", "split_form"]
+__all__ = [
+    "LabeledImage",
+    "ManyImagesRoute",
+    "OneImageRoute",
+    "Upload",
+    "checked",
+    "read_image",
+    "read_images",
+    "read_labeled_images",
+    "split_form",
+]
 
 _FORM_OVERHEAD = 16 * 1024  # what a form may add to its files: boundaries, headers, other fields
 _MAX_OTHER_PARTS = 16  # fields besides the files
@@ -33,6 +43,13 @@ class Upload(NamedTuple):
     def name(self) -> str:
         """What errors call it."""
         return _shown(self.filename) or _shown(self.field)
+
+
+class LabeledImage(NamedTuple):
+    """One uploaded file and what it shows."""
+
+    upload: Upload
+    label: str
 
 
 class OneImageRoute(DirectRoute):
@@ -102,6 +119,27 @@ def checked(upload: Upload, call: Call) -> Upload:
     if len(upload.content) > max_bytes:
         raise TooLargeError(f"{upload.name} has {len(upload.content):,} bytes; the limit is {max_bytes:,}.")
     return upload
+
+
+def read_labeled_images(call: Call) -> list[LabeledImage]:
+    """The images of a call, each to be `checked`, and their labels: as many parts `file` as `label`, in one order.
+
+    Raises:
+        BadRequestError: a form that can't be read, without images, with too many, or not one label for each.
+        UnsupportedMediaTypeError: the body is not a form.
+    """
+    max_files = call.components.settings.max_batch_images
+    boundary = _boundary(call.header_fields.get(b"content-type", b""))
+    parts = split_form(call.content, boundary, 2 * max_files + _MAX_OTHER_PARTS)
+    files = [part for part in parts if part.field == b"file"]
+    labels = [part.content.decode("utf-8", "replace") for part in parts if part.field == b"label"]
+    if not files or len(files) != len(labels):
+        raise BadRequestError(
+            f"The form has {len(files)} parts named 'file' and {len(labels)} named 'label'; send one label a file."
+        )
+    if len(files) > max_files:
+        raise BadRequestError(f"The form has {len(files)} files; the limit is {max_files}.")
+    return [LabeledImage(*pair) for pair in zip(files, labels, strict=True)]
 
 
 def split_form(body: bytes, boundary: bytes, max_parts: int) -> list[Upload]:

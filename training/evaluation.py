@@ -1,7 +1,5 @@
 """How good a model is on images that it was not trained on."""
 
-import math
-
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -15,10 +13,11 @@ from torchmetrics.functional.classification import (
 )
 
 from app.classifier.artifact import ClassScores, Evaluation
+from app.classifier.intervals import wilson_interval
 from app.classifier.softmax import SoftmaxRegression, to_inputs
 from training.splits import FileSplit, Split
 
-__all__ = ["evaluate", "logits_of", "wilson_interval"]
+__all__ = ["evaluate", "logits_of"]
 
 
 def logits_of(model: SoftmaxRegression, split: Split | FileSplit) -> Tensor:
@@ -50,12 +49,3 @@ def evaluate(model: SoftmaxRegression, split: Split | FileSplit, labels: tuple[s
         ),
         confusion_matrix=tuple(map(tuple, matrix.tolist())),
     )
-
-
-def wilson_interval(correct: float, total: int) -> tuple[float, float]:
-    """The 95 % interval of a share, by Wilson's score (Wilson 1927, "Probable Inference")."""
-    z = 1.959964
-    share = correct / total
-    center = (share + z * z / (2 * total)) / (1 + z * z / total)
-    half = z / (1 + z * z / total) * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    return max(0.0, center - half), min(1.0, center + half)

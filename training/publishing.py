@@ -11,14 +11,18 @@ import torchvision
 
 from app.classifier import artifact
 from app.classifier.artifact import Evaluation, Metadata
+from app.classifier.pixel_statistics import PixelStatistics
 from app.classifier.softmax import SoftmaxRegression
 from training.card import write_card
 from training.datasets import Dataset
 from training.recipes import Recipe
 from training.report import write_report
 from training.scores import EpochScores
+from training.splits import FileSplit, Split
 
 __all__ = ["publish"]
+
+_MEASURED = 100_000  # images that the pixel statistics are taken from, about
 
 
 def publish(
@@ -58,6 +62,12 @@ def publish(
         seed_accuracies=seed_accuracies,
     )
     write_report(folder / "report", model, history, evaluation, dataset.test)
-    version = artifact.save(folder / artifact.FILE_NAME, model, metadata)
+    version = artifact.save(folder / artifact.FILE_NAME, model, metadata, _pixel_statistics(dataset.train))
     write_card(folder, metadata, command=command, device=device, seconds=sum(scores.seconds for scores in history))
     return version
+
+
+def _pixel_statistics(train: Split | FileSplit) -> PixelStatistics:
+    """Those of all training images, or of evenly spaced ones where there are very many."""
+    step = len(train) // _MEASURED + 1
+    return PixelStatistics.measure(torch.cat([pixels[::step] for pixels, _ in train.blocks()]))

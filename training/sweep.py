@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from math import isfinite
 
-from training.evaluation import wilson_interval
+from app.classifier.intervals import wilson_interval
 from training.recipes import Recipe
 from training.scores import EpochScores
 

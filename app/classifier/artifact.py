@@ -5,6 +5,7 @@ Tensors:
     bias                 float32 [C]
     check.images         uint8 [K, 28, 28], generated patterns
     check.probabilities  float32 [K, C], the freshly trained model's answers to them
+    pixels.mean, pixels.deviation, pixels.limit  as in PixelStatistics; a file may lack them
 
 The metadata is one JSON document (`Metadata`) under the key `softmax_serving`. The version of a model is the first 12
 hex digits of the file's SHA-256.
@@ -27,12 +28,14 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from app.classifier.errors import ModelFileError
+from app.classifier.pixel_statistics import PixelStatistics
 from app.classifier.softmax import PIXELS, SIDE, SoftmaxRegression, to_inputs
 
 __all__ = ["FILE_NAME", "Artifact", "ClassScores", "Evaluation", "Metadata", "load", "replace_file", "save"]
 
 FILE_NAME = "model.safetensors"
 _METADATA_KEY = "softmax_serving"
+_PIXEL_STATISTICS = {"mean": (PIXELS,), "deviation": (PIXELS,), "limit": ()}
 _MAX_BYTES = 64 * 2**20  # 20,000 classes; a larger file is not one of ours
 _CHECK_TOLERANCE = 1e-5  # machines round matrix products differently, by some 1e-7
 
@@ -102,10 +105,15 @@ class Artifact:
     model: SoftmaxRegression
     metadata: Metadata
     version: str
+    pixel_statistics: PixelStatistics | None = None
 
 
-def save(path: Path, model: SoftmaxRegression, metadata: Metadata) -> str:
+def save(
+    path: Path, model: SoftmaxRegression, metadata: Metadata, pixel_statistics: PixelStatistics | None = None
+) -> str:
     """Write the model file in one atomic step: a reader sees the old file or the new one, never a part.
+
+    Without pixel statistics, of the training images, the service can't tell images that look otherwise.
 
     Returns:
         The version of what was written.
@@ -121,6 +129,8 @@ def save(path: Path, model: SoftmaxRegression, metadata: Metadata) -> str:
         "check.images": images,
         "check.probabilities": model.probabilities(to_inputs(images)),
     }
+    if pixel_statistics is not None:
+        tensors |= {f"pixels.{name}": getattr(pixel_statistics, name) for name in _PIXEL_STATISTICS}
     content = save_tensors(tensors, {_METADATA_KEY: metadata.model_dump_json()})
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, content)
@@ -144,7 +154,8 @@ def load(path: Path) -> Artifact:
     answers = model.probabilities(to_inputs(tensors["check.images"]))
     if not torch.allclose(answers, tensors["check.probabilities"], rtol=0, atol=_CHECK_TOLERANCE):
         raise ModelFileError(path, "it no longer gives the answers that were stored with it after training")
-    return Artifact(model, metadata, _version(content))
+    found = [tensors[f"pixels.{name}"] for name in _PIXEL_STATISTICS if f"pixels.{name}" in tensors]
+    return Artifact(model, metadata, _version(content), PixelStatistics(*found) if found else None)
 
 
 def _read(path: Path) -> bytes:
@@ -173,6 +184,8 @@ def _check_tensors(path: Path, tensors: dict[str, Tensor], class_count: int) -> 
         "check.images": (torch.uint8, (count, SIDE, SIDE)),
         "check.probabilities": (torch.float32, (count, class_count)),
     }
+    if any(name.startswith("pixels.") for name in tensors):
+        expected |= {f"pixels.{name}": (torch.float32, shape) for name, shape in _PIXEL_STATISTICS.items()}
     for name, (dtype, shape) in expected.items():
         tensor = tensors.get(name)
         if tensor is None or tensor.dtype != dtype or tuple(tensor.shape) != shape:

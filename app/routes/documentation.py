@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from app.errors import PROBLEM_MEDIA_TYPE
 from app.schemas import Problem
 
-__all__ = ["many_images", "one_image", "problems"]
+__all__ = ["labeled_images", "many_images", "one_image", "problems"]
 
 _IMAGE = {"type": "string", "format": "binary", "description": "PNG, JPEG, BMP, GIF, WebP, TIFF or PGM; one frame"}
 
@@ -32,4 +32,12 @@ def one_image() -> dict[str, Any]:
 def many_images() -> dict[str, Any]:
     """A form whose parts `files` are images."""
     form = {"type": "object", "required": ["files"], "properties": {"files": {"type": "array", "items": _IMAGE}}}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}}}
+
+
+def labeled_images() -> dict[str, Any]:
+    """A form with as many parts `label` as parts `file`, in the same order."""
+    files = {"type": "array", "items": _IMAGE, "minItems": 1}
+    labels = {"type": "array", "items": {"type": "string"}, "minItems": 1, "description": "the truth, one a file"}
+    form = {"type": "object", "required": ["file", "label"], "properties": {"file": files, "label": labels}}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}}}

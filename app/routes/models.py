@@ -1,11 +1,11 @@
-"""`GET /models` and `GET /models/{name}`: what is loaded, with version and evaluation."""
+"""`GET /models`, `/models/{name}`, `/models/{name}/templates`: what is loaded, how good it is, what it has learnt."""
 
 from fastapi import APIRouter
 
 from app.components import Parts
 from app.live_models import LiveModel
 from app.routes.documentation import problems
-from app.schemas import ModelCard, ModelList
+from app.schemas import ModelCard, ModelList, Templates
 
 router = APIRouter(prefix="/models", tags=["models"])
 
@@ -23,6 +23,12 @@ async def list_models(parts: Parts) -> ModelList:
 async def show_model(name: str, parts: Parts) -> ModelCard:
     """One model: its version, labels, origin and evaluation."""
     return _card(parts.models.get(name), parts.models.default_name)
+
+
+@router.get("/{name}/templates", responses=problems(404, 503))
+async def show_templates(name: str, parts: Parts) -> Templates:
+    """One model's weights: per class a 28×28 map, positive where a white pixel speaks for the class."""
+    return parts.models.get(name).templates()
 
 
 def _card(model: LiveModel, default_name: str) -> ModelCard:

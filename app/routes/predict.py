@@ -27,7 +27,7 @@ def predict(call: Call, options: Annotated[ImageOptions, Query()]) -> Prediction
     prediction = model.predict(pixels)
     if options.pixels:
         prediction["pixels"] = rows(pixels)
-    call.components.telemetry.prediction(model.name, prediction["label"])
+    call.components.telemetry.classified(model.name, prediction)
     return prediction
 
 

@@ -10,8 +10,10 @@ from app.errors import ServiceError, describe, problem
 from app.front import Call
 from app.routes import documentation
 from app.routes.predict import rows
-from app.schemas import BatchAnswer, ImageOptions, ImageProblem
+from app.schemas import BatchAnswer, FittingOptions, ImageOptions, ImageProblem
 from app.uploads import ManyImagesRoute, Upload, checked, read_images
+
+__all__ = ["decode", "decode_or_problem", "router"]
 
 router = APIRouter(tags=["classification"], route_class=ManyImagesRoute)
 
@@ -24,7 +26,7 @@ router = APIRouter(tags=["classification"], route_class=ManyImagesRoute)
 def predict_batch(call: Call, options: Annotated[ImageOptions, Query()]) -> BatchAnswer:
     """Class probabilities of each image, in order; one that can't be classified gets its problem, the others go on."""
     model = call.components.models.get(options.model)
-    decoded = [_decode(call, upload, options) for upload in read_images(call)]
+    decoded = [decode_or_problem(call, upload, options) for upload in read_images(call)]
     predictions = iter(model.predict_batch([image for image in decoded if isinstance(image, bytes)]))
     answer: BatchAnswer = {"model": model.reference, "predictions": []}
     for image in decoded:
@@ -32,16 +34,22 @@ def predict_batch(call: Call, options: Annotated[ImageOptions, Query()]) -> Batc
             prediction = next(predictions)
             if options.pixels:
                 prediction["pixels"] = rows(image)
-            call.components.telemetry.prediction(model.name, prediction["label"])
+            call.components.telemetry.classified(model.name, prediction)
             answer["predictions"].append(prediction)
         else:
             answer["predictions"].append(image)
     return answer
 
 
-def _decode(call: Call, upload: Upload, options: ImageOptions) -> bytes | ImageProblem:
+def decode(call: Call, upload: Upload, options: FittingOptions) -> bytes:
+    """What the model is to see of one of several images, as `read_pixels` returns it."""
+    content = checked(upload, call).content
+    return read_pixels(content, name=upload.name, resize=options.resize, invert=options.invert)
+
+
+def decode_or_problem(call: Call, upload: Upload, options: FittingOptions) -> bytes | ImageProblem:
+    """The same, or why it can't be classified."""
     try:
-        content = checked(upload, call).content
-        return read_pixels(content, name=upload.name, resize=options.resize, invert=options.invert)
+        return decode(call, upload, options)
     except (ImageError, ServiceError) as error:
         return problem(*describe(error))

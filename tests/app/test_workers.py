@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_pro
 
 from app.classifier import artifact
 from tests import drawings
-from tests.conftest import make_metadata, make_model, running_server
+from tests.conftest import LABELS, make_metadata, make_model, running_server
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +98,15 @@ def test_the_folder_of_the_figures_goes_with_the_service(models_dir: Path) -> No
 
     assert during
     assert not any(folder.exists() for folder in during)
+
+
+def test_the_live_accuracy_is_that_of_all_workers(workers: str) -> None:
+    label = httpx.post(f"{workers}/predict", files={"file": drawings.png()}).json()["label"]
+    truths = [label] * 15 + [next(other for other in LABELS if other != label)] * 5
+
+    for truth in truths:  # each over a connection of its own, so that both workers are asked
+        httpx.post(f"{workers}/feedback", files=[("file", drawings.png()), ("label", (None, truth.encode()))])
+
+    figures = httpx.get(f"{workers}/metrics").json()["live"]["feedback"]["fashion-mnist"]
+    assert (figures["count"], figures["correct"]) == (20, 15)
+    assert gauge(workers, "softmax_model_live_accuracy") == 0.75

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from app.classifier.intervals import wilson_interval
 from app.classifier.softmax import SoftmaxRegression
-from training.evaluation import evaluate, wilson_interval
+from training.evaluation import evaluate
 from training.splits import Split
 
 

@@ -1,0 +1,45 @@
+"""`POST /explain`: a prediction with its exact reasons, as JSON or as a picture."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from app.classifier.images import read_pixels
+from app.classifier.picture import draw
+from app.explanation_report import report
+from app.front import Call
+from app.routes import documentation
+from app.routes.negotiation import preferred
+from app.routes.predict import rows
+from app.schemas import ExplainOptions, ExplanationReport
+from app.uploads import OneImageRoute, read_image
+
+router = APIRouter(tags=["classification"], route_class=OneImageRoute)
+
+_MEDIA_TYPES = ("application/json", "image/png")
+
+
+@router.post(
+    "/explain",
+    responses={
+        200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
+        **documentation.problems(400, 404, 413, 415, 422, 503),
+    },
+    openapi_extra=documentation.one_image(),
+    response_model=ExplanationReport,
+)
+def explain(call: Call, options: Annotated[ExplainOptions, Query()]) -> ExplanationReport | Response:
+    """What each pixel contributed to the answer, and the smallest change that would flip it.
+
+    A picture for a report where `Accept` names image/png.
+    """
+    model = call.components.models.get(options.model)
+    upload = read_image(call)
+    pixels = read_pixels(upload.content, name=upload.name, resize=options.resize, invert=options.invert)
+    explanation = model.explain(pixels, options.against)
+    if preferred(call.header_fields.get(b"accept", b"").decode("latin-1"), _MEDIA_TYPES) == "image/png":
+        return Response(draw(explanation, pixels, model.metadata.labels), media_type="image/png")
+    prediction = model.predict(pixels)
+    if options.pixels:
+        prediction["pixels"] = rows(pixels)
+    return report(prediction, explanation)

@@ -1,0 +1,58 @@
+"""`POST /feedback`: images with their true labels, for the accuracy in use."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from app.front import Call
+from app.routes import documentation
+from app.routes.predict_batch import decode, decode_or_problem
+from app.schemas import FeedbackReport, FittingOptions, ImageProblem, Judgment, Prediction
+from app.uploads import ManyImagesRoute, Upload, read_labeled_images
+
+router = APIRouter(tags=["classification"], route_class=ManyImagesRoute)
+
+
+@router.post(
+    "/feedback",
+    responses=documentation.problems(400, 404, 413, 415, 422, 503),
+    openapi_extra=documentation.labeled_images(),
+)
+def feedback(call: Call, options: Annotated[FittingOptions, Query()]) -> FeedbackReport:
+    """Whether the model is right about images of which the truth is known; it counts towards the live accuracy.
+
+    Of several images, one that can't be classified has a problem for an answer and is not counted; a lone one is
+    refused. A label that the model does not have refuses the whole request before anything is counted.
+    """
+    model = call.components.models.get(options.model)
+    images = read_labeled_images(call)
+    for image in images:
+        model.check_label(image.label)
+    decoded = _decode_all(call, [image.upload for image in images], options)
+    predictions = iter(model.predict_batch([image for image in decoded if isinstance(image, bytes)]))
+    report: FeedbackReport = {"model": model.reference, "count": 0, "correct": 0, "answers": []}
+    for image, pixels in zip(images, decoded, strict=True):
+        if not isinstance(pixels, bytes):
+            report["answers"].append(pixels)
+            continue
+        judgment = _judge(next(predictions), image.label)
+        call.components.telemetry.feedback.count(model, judgment)
+        report["answers"].append(judgment)
+        report["count"] += 1
+        report["correct"] += judgment["correct"]
+    return report
+
+
+def _decode_all(call: Call, uploads: list[Upload], options: FittingOptions) -> list[bytes | ImageProblem]:
+    if len(uploads) == 1:
+        return [decode(call, uploads[0], options)]
+    return [decode_or_problem(call, upload, options) for upload in uploads]
+
+
+def _judge(prediction: Prediction, truth: str) -> Judgment:
+    return {
+        "label": prediction["label"],
+        "true_label": truth,
+        "correct": prediction["label"] == truth,
+        "confidence": prediction["confidence"],
+    }

@@ -1,0 +1,94 @@
+// The model's card: how good it is, what it confuses, what it has learnt.
+
+import { drawWeights } from "./maps.js";
+
+const element = (id) => document.getElementById(id);
+const percent = (share, digits = 1) => `${(share * 100).toFixed(digits)} %`;
+const range = ([low, high]) => `${(low * 100).toFixed(1)}–${(high * 100).toFixed(1)} % with 95 % confidence`;
+const count = (number) => number.toLocaleString("en");
+
+export function showCard({ name, version, metadata }, feedback) {
+  const { evaluation } = metadata;
+  const created = new Date(metadata.created_at).toLocaleDateString("en", { dateStyle: "long" });
+  element("origin").textContent = `${name}, version ${version}; trained on ${metadata.dataset}, ${created}.`;
+  element("figures").replaceChildren(
+    ...figure("Test accuracy", percent(evaluation.accuracy, 2), range(evaluation.accuracy_interval)),
+    ...liveFigure(feedback),
+    ...figure("Calibration error", percent(evaluation.calibration_error), "how far confidence is from accuracy"),
+    ...figure("Test images", count(evaluation.sample_count), "none of them seen in training"),
+  );
+  showConfusion(metadata.labels, evaluation.confusion_matrix);
+}
+
+export function showTemplates(weights) {
+  element("templates").replaceChildren(
+    ...Object.entries(weights).map(([label, values]) => {
+      const [figure, canvas, caption] = ["figure", "canvas", "figcaption"].map((tag) => document.createElement(tag));
+      canvas.width = canvas.height = 28;
+      canvas.setAttribute("role", "img");
+      canvas.setAttribute("aria-label", `Weights of ${label}`);
+      drawWeights(canvas, values);
+      caption.textContent = label;
+      figure.append(canvas, caption);
+      return figure;
+    }),
+  );
+}
+
+function liveFigure(feedback) {
+  if (!feedback?.count) return figure("Live accuracy", "–", "no feedback on this version yet");
+  const note = `${range(feedback.accuracy_interval)}; ${count(feedback.correct)} of ${count(feedback.count)} right`;
+  return figure("Live accuracy", percent(feedback.accuracy), feedback.warning ?? note);
+}
+
+function figure(name, value, note) {
+  const [term, detail, small] = ["dt", "dd", "small"].map((tag) => document.createElement(tag));
+  term.textContent = name;
+  small.textContent = note;
+  detail.append(value, small);
+  const group = document.createElement("div");
+  group.append(term, detail);
+  return [group];
+}
+
+function showConfusion(labels, matrix) {
+  const head = document.createElement("tr");
+  head.append(document.createElement("td"), ...labels.map(columnHeader));
+  const top = document.createElement("thead");
+  top.append(head);
+  const body = document.createElement("tbody");
+  body.append(...matrix.map((row, actual) => confusionRow(labels, row, actual)));
+  element("confusion").replaceChildren(top, body);
+}
+
+function confusionRow(labels, row, actual) {
+  const line = document.createElement("tr");
+  const total = Math.max(1, row.reduce((sum, value) => sum + value, 0));
+  line.append(header(labels[actual], "row"));
+  for (const [predicted, value] of row.entries()) {
+    const cell = document.createElement("td");
+    const share = value / total;
+    cell.textContent = value || "";
+    cell.title = `${value} of ${total} ${labels[actual]} answered as ${labels[predicted]}`;
+    cell.style.setProperty("--share", predicted === actual ? share : Math.min(1, share * 2));
+    cell.classList.toggle("error", predicted !== actual);
+    cell.classList.toggle("strong", predicted === actual && share > 0.5);
+    line.append(cell);
+  }
+  return line;
+}
+
+function columnHeader(label) {
+  const cell = header("", "col");
+  const upright = document.createElement("span"); // a turned cell would lose its place in the table
+  upright.textContent = label;
+  cell.append(upright);
+  return cell;
+}
+
+function header(label, scope) {
+  const cell = document.createElement("th");
+  cell.scope = scope;
+  cell.textContent = label;
+  return cell;
+}

@@ -1,0 +1,197 @@
+// Wiring: what is on the pad goes to the API, and its answer onto the page.
+
+import { explain, explainAsPicture, get, isAlive, sendFeedback, Unreachable } from "./api.js";
+import { layOutBars, showAnswer, showEvidence, showNothing } from "./answer.js";
+import { showCard, showTemplates } from "./card.js";
+import { Pad } from "./pad.js";
+import { samplesFor } from "./samples.js";
+import { decode, listen } from "./sources.js";
+
+const element = (id) => document.getElementById(id);
+const checked = (name) => document.querySelector(`input[name=${name}]:checked`).value;
+const RETRY = 2000; // ms
+
+const state = { models: [], ready: false, file: null, empty: true, answer: null, changes: 0, waiting: false };
+
+const pad = new Pad(element("pad"), ({ empty }) => {
+  Object.assign(state, { file: null, empty });
+  refresh();
+});
+
+/** The query of every call about the image: a drawing is always fitted, a file as the reader chooses. */
+function query() {
+  return {
+    model: element("model").value,
+    invert: element("invert").checked,
+    resize: state.file === null || element("fit").checked,
+  };
+}
+
+function image() {
+  return state.file ?? pad.toBlob();
+}
+
+/** Ask about what is on the pad; while an answer is on its way, changes only mark that another is needed. */
+async function refresh() {
+  state.changes += 1;
+  element("pad-hint").hidden = !state.empty;
+  if (state.waiting) return;
+  state.waiting = true;
+  for (let seen = 0; seen !== state.changes; ) {
+    seen = state.changes;
+    await attempt(answerOnce);
+  }
+  state.waiting = false;
+}
+
+async function answerOnce() {
+  const asked = { ...query(), pixels: true, against: element("against").value };
+  state.answer = state.empty ? null : await explain(image(), asked);
+  if (state.answer) {
+    showAnswer(state.answer, checked("evidence"));
+    element("truth").value = state.answer.rival; // what it most likely is if the answer is wrong
+  }
+  settle();
+}
+
+function settle() {
+  if (!state.answer) showNothing();
+  element("thanks").textContent = "";
+  element("try").disabled = !state.answer?.counterfactual;
+  for (const id of ["report", "right", "wrong"]) element(id).disabled = !state.answer;
+}
+
+/** Do something that needs the server; whatever goes wrong is shown in words. */
+async function attempt(action) {
+  try {
+    await action();
+    element("trouble").hidden = true;
+  } catch (error) {
+    state.answer = null;
+    settle();
+    complain(error.message);
+    if (error instanceof Unreachable) await comeBack();
+    else console.debug(error);
+  }
+}
+
+function complain(message) {
+  element("trouble").textContent = message;
+  element("trouble").hidden = false;
+}
+
+async function comeBack() {
+  do {
+    await new Promise((resolve) => setTimeout(resolve, RETRY));
+  } while (!(await isAlive()));
+  element("trouble").hidden = true;
+  if (!state.ready) await attempt(start);
+  else refresh();
+}
+
+async function takeFile(file) {
+  const bitmap = await decode(file);
+  if (bitmap) pad.show(bitmap);
+  Object.assign(state, { file, empty: false });
+  await refresh();
+  if (!bitmap && state.answer) pad.show(element("seen"));
+}
+
+async function start() {
+  const { models, failed } = await get("models");
+  state.models = models;
+  if (models.length === 0) throw new Error(Object.values(failed)[0] ?? "There is no model yet; train one.");
+  element("model").replaceChildren(...models.map(({ name }) => new Option(name, name)));
+  element("model").value = (models.find((model) => model.default) ?? models[0]).name;
+  await showModel();
+  state.ready = true;
+}
+
+async function showModel() {
+  const { labels } = current().metadata;
+  layOutBars(labels);
+  element("against").replaceChildren(new Option("the nearest rival", ""), ...labels.map((label) => new Option(label)));
+  element("truth").replaceChildren(...labels.map((label) => new Option(label)));
+  element("samples").replaceChildren(...samplesFor(labels).map(sampleButton));
+  await showFigures();
+  showTemplates((await get(`models/${encodeURIComponent(current().name)}/templates`)).weights);
+}
+
+function current() {
+  return state.models.find(({ name }) => name === element("model").value);
+}
+
+async function showFigures() {
+  const { live } = await get("metrics");
+  showCard(current(), live.feedback?.[current().name]);
+}
+
+function sampleButton({ name, paint }) {
+  const button = document.createElement("button");
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = 88;
+  const context = canvas.getContext("2d");
+  context.fillRect(0, 0, 88, 88);
+  context.scale(88 / 28, 88 / 28);
+  paint(context);
+  button.type = "button";
+  button.append(canvas, name);
+  button.addEventListener("click", () => pad.paint(paint));
+  return button;
+}
+
+async function giveFeedback(label) {
+  await attempt(async () => {
+    const { model } = state.answer;
+    await sendFeedback(image(), label, query());
+    const { live } = await get("metrics");
+    const figures = live.feedback[model.name];
+    showCard(current(), figures);
+    element("thanks").textContent = `Thank you. It was right in ${figures.correct} of ${figures.count} cases so far.`;
+  });
+}
+
+function tryChange() {
+  const { pixels } = state.answer.counterfactual;
+  element("invert").checked = false; // these are the pixels as the model sees them
+  pad.paint((context) => {
+    for (const [row, shades] of pixels.entries()) {
+      for (const [column, shade] of shades.entries()) {
+        context.fillStyle = `rgb(${shade} ${shade} ${shade})`;
+        context.fillRect(column, row, 1, 1);
+      }
+    }
+  });
+}
+
+async function saveReport() {
+  await attempt(async () => {
+    const picture = await explainAsPicture(image(), { ...query(), against: element("against").value });
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(picture);
+    link.download = `${state.answer.label.replaceAll(/\W+/g, "-")}.png`;
+    link.click();
+    URL.revokeObjectURL(link.href);
+  });
+}
+
+listen(element("drop"), element("file"), takeFile, complain);
+element("clear").addEventListener("click", () => pad.clear());
+element("undo").addEventListener("click", () => pad.undo());
+element("width").addEventListener("input", () => (pad.width = Number(element("width").value)));
+for (const id of ["invert", "fit", "against"]) element(id).addEventListener("change", refresh);
+element("model").addEventListener("change", () => attempt(showModel).then(refresh));
+element("try").addEventListener("click", tryChange);
+element("report").addEventListener("click", saveReport);
+element("right").addEventListener("click", () => giveFeedback(state.answer.label));
+element("feedback").addEventListener("submit", (event) => {
+  event.preventDefault();
+  giveFeedback(element("truth").value);
+});
+for (const input of document.querySelectorAll("input[name=ink]")) {
+  input.addEventListener("change", () => (pad.ink = Number(input.value)));
+}
+for (const input of document.querySelectorAll("input[name=evidence]")) {
+  input.addEventListener("change", () => state.answer && showEvidence(state.answer, input.value));
+}
+attempt(start);

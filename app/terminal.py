@@ -1,0 +1,170 @@
+"""`python -m app predict FILE…` and `explain FILE…`: the same answers as over HTTP, without a server.
+
+A file that can't be classified is named on standard error, the others are answered, and the exit code is 2.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from app.classifier.errors import ImageError
+from app.classifier.images import read_pixels
+from app.classifier.picture import draw
+from app.errors import ServiceError
+from app.explanation_report import report
+from app.live_models import LiveModel, LiveModels
+from app.schemas import BorderReport, ExplanationReport, Prediction
+
+__all__ = ["cli"]
+
+cli = typer.Typer()
+
+_UNREADABLE = 2  # exit code
+
+Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="image files")]
+ModelName = Annotated[str | None, typer.Option("--model", help="name of the model  [default: the default model]")]
+ModelsFolder = Annotated[Path, typer.Option("--models-dir", envvar="SOFTMAX_MODELS_DIR", help="folder of the models")]
+Resize = Annotated[bool, typer.Option("--resize", help="fit an image of any size into 28×28")]
+Invert = Annotated[bool, typer.Option("--invert", help="turn dark-on-light into light-on-dark")]
+AsJson = Annotated[bool, typer.Option("--json", help="one JSON object a line and file, as over HTTP")]
+Top = Annotated[int, typer.Option("--top", min=1, help="how many classes a file are shown")]
+Against = Annotated[str | None, typer.Option("--against", help="label to hold the answer against")]
+Picture = Annotated[Path | None, typer.Option("--picture", help="folder for a picture of each explanation")]
+
+
+@cli.command()
+def predict(
+    files: Files,
+    model: ModelName = None,
+    models_dir: ModelsFolder = Path("models"),
+    *,
+    resize: Resize = False,
+    invert: Invert = False,
+    as_json: AsJson = False,
+    top: Top = 3,
+) -> None:
+    """Show the likeliest classes of each image."""
+    loaded = _load(models_dir, model)
+    table = _table("file", "label", "probability")
+    images = _Images(files, resize=resize, invert=invert)
+    for file, image in images:
+        prediction = loaded.predict(image)
+        if as_json:
+            _print_json(file, prediction)
+        else:
+            _add_rows(table, file, prediction, top)
+    images.finish(None if as_json else table)
+
+
+@cli.command()
+def explain(
+    files: Files,
+    model: ModelName = None,
+    models_dir: ModelsFolder = Path("models"),
+    against: Against = None,
+    picture: Picture = None,
+    *,
+    resize: Resize = False,
+    invert: Invert = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show why each image is answered as it is, and how little would change the answer."""
+    loaded = _load(models_dir, model, against)
+    table = _table("file", "label", "logit", "= bias", "+ pixels", "next label", "L2 away", "L∞ away")
+    images = _Images(files, resize=resize, invert=invert)
+    for file, image in images:
+        explanation = loaded.explain(image, against)
+        found = report(loaded.predict(image), explanation)
+        if picture is not None:
+            picture.mkdir(parents=True, exist_ok=True)
+            (picture / f"{file.stem}.png").write_bytes(draw(explanation, image, loaded.metadata.labels))
+        if as_json:
+            _print_json(file, found)
+        else:
+            table.add_row(str(file), *_reasons(found))
+    images.finish(None if as_json else table)
+
+
+class _Images:
+    """The images of the files, as `read_pixels` returns them; those that can't be read are named and left out."""
+
+    def __init__(self, files: list[Path], *, resize: bool, invert: bool) -> None:
+        self._files = files
+        self._resize = resize
+        self._invert = invert
+        self._unreadable = 0
+
+    def __iter__(self) -> Iterator[tuple[Path, bytes]]:
+        for file in self._files:
+            try:
+                image = read_pixels(file.read_bytes(), name=str(file), resize=self._resize, invert=self._invert)
+            except OSError as error:
+                self._complain(f"{file} can't be read: {error.strerror}.")
+            except ImageError as error:
+                self._complain(str(error))
+            else:
+                yield file, image
+
+    def finish(self, table: Table | None) -> None:
+        """Print the table, and end with the exit code that the files deserve."""
+        if table is not None and table.row_count:
+            Console(markup=False, highlight=False).print(table)
+        if self._unreadable:
+            raise typer.Exit(_UNREADABLE)
+
+    def _complain(self, message: str) -> None:
+        self._unreadable += 1
+        typer.echo(message, err=True)
+
+
+def _load(models_dir: Path, name: str | None, against: str | None = None) -> LiveModel:
+    try:
+        model = LiveModels(models_dir).get(name)
+        if against is not None:
+            model.check_label(against)
+    except ServiceError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(_UNREADABLE) from error
+    return model
+
+
+def _table(*headers: str) -> Table:
+    table = Table(box=None)
+    for header in headers:
+        table.add_column(header, overflow="fold")
+    return table
+
+
+def _print_json(file: Path, answer: Prediction | ExplanationReport) -> None:
+    sys.stdout.buffer.write(orjson.dumps({"file": str(file), **answer}) + b"\n")
+
+
+def _add_rows(table: Table, file: Path, prediction: Prediction, top: int) -> None:
+    likeliest = sorted(prediction["probabilities"].items(), key=lambda entry: -entry[1])[:top]
+    for rank, (label, probability) in enumerate(likeliest):
+        table.add_row(str(file) if rank == 0 else "", label, f"{probability:.4f}")
+    for warning in prediction.get("warnings", ()):
+        typer.echo(f"{file}: {warning['detail']}", err=True)
+
+
+def _reasons(found: ExplanationReport) -> tuple[str, ...]:
+    winner = next(entry for entry in found["classes"] if entry["label"] == found["label"])
+    figures = (winner["logit"], winner["bias"], winner["contribution"])
+    border = found["border"]
+    return (
+        found["label"],
+        *(f"{figure:.3f}" for figure in figures),
+        found["rival"],
+        _distance(border["l2"]),
+        _distance(border["linf"]),
+    )
+
+
+def _distance(border: BorderReport | None) -> str:
+    return "out of reach" if border is None else f"{border['distance']:.4f}"

@@ -1,0 +1,104 @@
+"""Images unlike the training images, told by the pixels' statistics in the model file."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from app.classifier import artifact
+from app.classifier.errors import ModelFileError
+from app.classifier.pixel_statistics import Oddity, PixelStatistics
+from app.classifier.softmax import PIXELS, SIDE
+from tests.conftest import make_metadata, make_model
+from tests.drawings import ankle_boot, noise
+
+
+def boots(count: int = 200) -> Tensor:
+    """uint8 [N, 784]: the boot in many brightnesses."""
+    boot = torch.tensor(list(ankle_boot().tobytes()), dtype=torch.float32)
+    return (boot * torch.linspace(0.5, 1.1, count)[:, None]).clamp(max=255).to(torch.uint8)
+
+
+def oddity(statistics: PixelStatistics, pixels: Tensor) -> Oddity | None:
+    return statistics.oddity(bytes(pixels.tolist()), pixels.float())
+
+
+def test_mean_and_deviation_are_those_of_the_inputs() -> None:
+    pixels = torch.randint(0, 256, (20_000, PIXELS), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+
+    found = PixelStatistics.measure(pixels)
+
+    inputs = pixels.double() / 255
+    assert torch.allclose(found.mean.double(), inputs.mean(0), atol=1e-6)
+    assert torch.allclose(found.deviation.double(), inputs.std(0, correction=0), atol=1e-6)
+
+
+def test_the_limit_holds_995_of_1000_training_images() -> None:
+    pixels = torch.randint(0, 256, (2000, PIXELS), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+
+    found = PixelStatistics.measure(pixels.view(-1, SIDE, SIDE))
+
+    assert int((found.distances(pixels) > found.limit).sum()) == 10
+
+
+def test_images_like_those_of_training_pass() -> None:
+    statistics = PixelStatistics.measure(boots())
+
+    assert [oddity(statistics, boot) for boot in boots()[10:-10]] == [None] * 180
+
+
+@pytest.mark.parametrize(
+    ("pixels", "expected"),
+    [
+        (255 - boots()[100], "inverted"),
+        (torch.zeros(PIXELS, dtype=torch.uint8), "blank"),
+        (torch.full((PIXELS,), 255, dtype=torch.uint8), "blank"),
+        (torch.tensor(list(noise().tobytes()), dtype=torch.uint8), "unusual"),
+        (boots()[100].view(SIDE, SIDE).rot90().flatten(), "unusual"),
+    ],
+)
+def test_other_images_are_named_for_what_is_odd(pixels: Tensor, expected: Oddity) -> None:
+    assert oddity(PixelStatistics.measure(boots()), pixels) == expected
+
+
+def test_many_images_are_judged_as_each_alone() -> None:
+    statistics = PixelStatistics.measure(boots())
+    pixels = torch.cat([boots(), 255 - boots(), torch.zeros(1, PIXELS, dtype=torch.uint8)])
+
+    together = statistics.oddities([bytes(image.tolist()) for image in pixels], pixels.float())
+
+    assert together == [oddity(statistics, image) for image in pixels]
+    assert [found is not None for found in together[:-1]] == (
+        statistics.distances(pixels[:-1]) > statistics.limit
+    ).tolist()
+
+
+def test_the_model_file_keeps_them(tmp_path: Path) -> None:
+    statistics = PixelStatistics.measure(boots())
+    artifact.save(tmp_path / "model.safetensors", make_model(), make_metadata(), statistics)
+
+    found = artifact.load(tmp_path / "model.safetensors").pixel_statistics
+
+    assert found is not None
+    assert torch.equal(found.mean, statistics.mean)
+    assert torch.equal(found.deviation, statistics.deviation)
+    assert torch.equal(found.limit, statistics.limit)
+
+
+def test_a_model_file_without_them_is_loaded(tmp_path: Path) -> None:
+    artifact.save(tmp_path / "model.safetensors", make_model(), make_metadata())
+
+    assert artifact.load(tmp_path / "model.safetensors").pixel_statistics is None
+
+
+def test_a_model_file_with_a_part_of_them_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    artifact.save(path, make_model(), make_metadata(), PixelStatistics.measure(boots()))
+    tensors = load_file(path)
+    del tensors["pixels.limit"]
+    save_file(tensors, path, {"softmax_serving": make_metadata().model_dump_json()})
+
+    with pytest.raises(ModelFileError, match=r"pixels\.limit"):
+        artifact.load(path)

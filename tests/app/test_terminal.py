@@ -1,0 +1,113 @@
+"""`python -m app predict` and `explain`: the answers of the service, without it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from typer.testing import CliRunner, Result
+
+from app.terminal import cli
+from tests.conftest import REPOSITORY
+from tests.drawings import ankle_boot, png
+
+
+@pytest.fixture
+def boot(tmp_path: Path) -> Path:
+    path = tmp_path / "boot [1].png"
+    path.write_bytes(png())
+    return path
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner(env={"COLUMNS": "300"}).invoke(cli, [str(argument) for argument in arguments])
+
+
+async def test_json_is_what_the_service_answers(client: httpx.AsyncClient, boot: Path, models_dir: Path) -> None:
+    served = (await client.post("/predict", files={"file": png()})).json()
+
+    result = run("predict", boot, "--json", "--models-dir", models_dir)
+
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == {"file": str(boot), **served}
+
+
+async def test_the_explanation_is_what_the_service_answers(
+    client: httpx.AsyncClient, boot: Path, models_dir: Path
+) -> None:
+    served = (await client.post("/explain?against=Bag", files={"file": png()})).json()
+
+    result = run("explain", boot, "--json", "--against", "Bag", "--models-dir", models_dir)
+
+    assert json.loads(result.stdout) == {"file": str(boot), **served}
+
+
+@pytest.mark.parametrize("command", ["predict", "explain"])
+def test_the_table_shows_each_file_and_its_label(command: str, boot: Path, models_dir: Path) -> None:
+    label = json.loads(run("predict", boot, "--json", "--models-dir", models_dir).stdout)["label"]
+
+    result = run(command, boot, "--models-dir", models_dir)
+
+    assert result.exit_code == 0
+    assert label in result.stdout
+    assert str(boot) in result.stdout
+
+
+def test_a_file_that_cannot_be_read_is_named_and_the_others_are_answered(boot: Path, models_dir: Path) -> None:
+    text = boot.parent / "notes.txt"
+    text.write_text("no image")
+
+    result = run("predict", text, boot.parent / "missing.png", boot, "--json", "--models-dir", models_dir)
+
+    assert result.exit_code == 2
+    assert "notes.txt is not an image" in result.stderr
+    assert "missing.png can't be read: No such file or directory." in result.stderr
+    assert json.loads(result.stdout)["file"] == str(boot)
+
+
+def test_resize_and_invert_mean_what_they_mean_over_http(boot: Path, models_dir: Path) -> None:
+    boot.write_bytes(png(ankle_boot().resize((56, 56), 0)))
+
+    assert run("predict", boot, "--models-dir", models_dir).exit_code == 2
+    assert run("predict", boot, "--resize", "--models-dir", models_dir).exit_code == 0
+    plain, inverted = (
+        json.loads(run("predict", boot, "--resize", "--json", "--models-dir", models_dir, *flags).stdout)
+        for flags in ((), ("--invert",))
+    )
+    assert plain["probabilities"] != inverted["probabilities"]
+
+
+def test_the_explanation_is_drawn_on_request(boot: Path, models_dir: Path, tmp_path: Path) -> None:
+    result = run("explain", boot, "--picture", tmp_path / "pictures", "--models-dir", models_dir)
+
+    assert result.exit_code == 0
+    assert (tmp_path / "pictures" / "boot [1].png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("options", [("--model", "nope"), ("--against", "Hat")])
+def test_an_unknown_model_or_label_is_refused_with_the_list(
+    options: tuple[str, str], boot: Path, models_dir: Path
+) -> None:
+    result = run("explain", boot, *options, "--models-dir", models_dir)
+
+    assert result.exit_code == 2
+    assert options[1] in result.stderr
+    assert "fashion-mnist" in result.stderr
+
+
+def test_it_is_a_command_of_python_m_app(boot: Path, models_dir: Path) -> None:
+    command = [sys.executable, "-m", "app", "predict", str(boot), "--json", "--models-dir", str(models_dir)]
+
+    result = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+
+    assert json.loads(result.stdout)["model"]["name"] == "fashion-mnist"
+
+
+def test_serving_does_not_import_the_terminal() -> None:
+    program = "import sys, app.__main__; print('torch' in sys.modules, 'app.terminal' in sys.modules)"
+
+    result = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+
+    assert result.stdout.split() == ["False", "False"]
