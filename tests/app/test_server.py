@@ -54,11 +54,12 @@ def test_ctrl_c_ends_the_service_without_a_traceback(models_dir: Path) -> None:
         lines = []
         for line in process.stderr:
             lines.append(line)
-            if "Uvicorn running" in line:
+            if "Application startup complete" in line:
                 process.send_signal(signal.SIGINT)
 
     assert "Traceback" not in "".join(lines)
     assert "Finished server process" in "".join(lines)
+    assert process.returncode in {0, -signal.SIGINT}
 
 
 def test_a_wrong_setting_is_one_line_and_exit_code_2() -> None:
