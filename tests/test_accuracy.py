@@ -6,14 +6,16 @@ from PIL import Image
 
 from tests import drawings
 from tests.conftest import REPOSITORY, running_server
-from training.datasets import load_dataset
+from training.mnist_family import load_mnist
+from training.splits import Split
 
 DATA = REPOSITORY / "data"
 
 
 @pytest.mark.skipif(not (DATA / "FashionMNIST").exists(), reason="needs Fashion-MNIST in data/: run `make train` once")
 def test_all_ten_thousand_test_images_posted_give_exactly_the_reported_accuracy() -> None:
-    test = load_dataset("fashion-mnist", DATA).test
+    test = load_mnist("fashion-mnist", DATA).test
+    assert isinstance(test, Split)
     right = 0
 
     with running_server(REPOSITORY / "models") as url, httpx.Client(base_url=url) as client:
