@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, distributed
+from torch.distributed import PrefixStore  # type: ignore[attr-defined]  # documented, but not in its __all__
+from torch.distributed.rendezvous import rendezvous
 
 __all__ = ["ALONE", "Processes", "join"]
 
@@ -48,9 +50,14 @@ def join(device: torch.device) -> Iterator[Processes]:
         return
     if device.type == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    attempt = int(os.environ["TORCHELASTIC_RESTART_COUNT"])
+    store, rank, count = next(rendezvous("env://"))
+    # Each attempt has its own keys: a rank must not find the address of one that died.
+    store = PrefixStore(f"attempt {attempt}", store)
+    distributed.init_process_group(
+        "nccl" if device.type == "cuda" else "gloo", store=store, rank=rank, world_size=count
+    )
     try:
-        restarted = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
-        yield Processes(distributed.get_rank(), distributed.get_world_size(), restarted)
+        yield Processes(rank, count, restarted=attempt > 0)
     finally:
         distributed.destroy_process_group()
