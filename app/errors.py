@@ -4,6 +4,7 @@ ServiceError
 ├── BadRequestError             the request can't be read
 ├── NoSuchModelError            the name is not among the models
 ├── NoSuchLabelError            the label is not among the model's
+├── UncalibratedModelError      the model can't promise a coverage
 ├── TooLargeError               the body is over its limit
 ├── UnsupportedMediaTypeError   the body is of a kind that the route does not take
 └── NotReadyError               there is no model to answer with
@@ -39,6 +40,7 @@ __all__ = [
     "NotReadyError",
     "ServiceError",
     "TooLargeError",
+    "UncalibratedModelError",
     "UnsupportedMediaTypeError",
     "describe",
     "problem",
@@ -66,6 +68,10 @@ class NoSuchLabelError(ServiceError):
     pass
 
 
+class UncalibratedModelError(ServiceError):
+    pass
+
+
 class TooLargeError(ServiceError):
     pass
 
@@ -82,6 +88,7 @@ _STATUS_AND_TITLE: dict[type[Exception], tuple[int, str]] = {
     BadRequestError: (400, "Unreadable request"),
     NoSuchModelError: (404, "No such model"),
     NoSuchLabelError: (422, "No such label"),
+    UncalibratedModelError: (422, "Uncalibrated model"),
     TooLargeError: (413, "Body too large"),
     TooManyPixelsError: (413, "Too many pixels"),
     UnsupportedMediaTypeError: (415, "Unsupported media type"),

@@ -15,7 +15,7 @@ from app.classifier.explanation import Explanation, explain
 from app.classifier.images import stack, to_tensor
 from app.classifier.pixel_statistics import Oddity
 from app.classifier.softmax import SIDE
-from app.errors import NoSuchLabelError, NoSuchModelError, NotReadyError
+from app.errors import NoSuchLabelError, NoSuchModelError, NotReadyError, UncalibratedModelError
 from app.schemas import ModelReference, Prediction, Templates
 
 __all__ = ["LiveModel", "LiveModels"]
@@ -43,6 +43,7 @@ class LiveModel:
         self._model = loaded.model
         self._labels = loaded.metadata.labels
         self._pixel_statistics = loaded.pixel_statistics
+        self._conformal = loaded.conformal
 
     def predict(self, image: bytes) -> Prediction:
         """Classify one image, as `read_pixels` returns it, and warn where it looks unlike the training images."""
@@ -58,6 +59,20 @@ class LiveModel:
         rows = self._model.classify(values).tolist()
         oddities = self._pixel_statistics.oddities(images, values) if self._pixel_statistics else repeat(None)
         return [self._prediction(row, oddity) for row, oddity in zip(rows, oddities, strict=False)]
+
+    def add_prediction_set(self, prediction: Prediction, coverage: float) -> None:
+        """Add to a prediction the smallest set of labels that holds the truth with probability `coverage`.
+
+        Raises:
+            UncalibratedModelError: the model file has no conformal scores.
+        """
+        if self._conformal is None:
+            raise UncalibratedModelError(
+                f"Model {self.name} was fitted without validation images, so no coverage is known; ask without it."
+            )
+        class_ids = self._conformal.class_ids(list(prediction["probabilities"].values()), coverage)
+        prediction["coverage"] = coverage
+        prediction["prediction_set"] = [self._labels[class_id] for class_id in class_ids]
 
     def explain(self, image: bytes, against: str | None = None) -> Explanation:
         """Take the answer to one image apart; `against` is a label; None: the nearest rival's.

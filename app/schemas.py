@@ -46,6 +46,9 @@ class ImageOptions(FittingOptions):
     """The query parameters of `POST /predict`."""
 
     pixels: bool = Field(default=False, description="also return the 28×28 pixels that the model saw")
+    coverage: float | None = Field(
+        None, ge=0.5, le=0.999, description="also return the smallest set of labels that holds the truth this likely"
+    )
 
 
 class ExplainOptions(ImageOptions):
@@ -78,6 +81,8 @@ class Prediction(TypedDict):
     model: ModelReference
     warnings: NotRequired[list[InputWarning]]
     pixels: NotRequired[list[list[int]]]
+    coverage: NotRequired[float]
+    prediction_set: NotRequired[list[str]]
 
 
 class ClassReport(TypedDict):

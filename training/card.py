@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from app.classifier.artifact import ClassScores, Metadata
+from app.classifier.artifact import ClassScores, Evaluation, Metadata
 from training.report import PICTURES
 
 __all__ = ["write_card"]
@@ -50,8 +50,8 @@ Softmax regression (multinomial logistic regression) on the pixels of 28×28 gra
 {seeds}| top-2 accuracy | {top_2_accuracy:.4f} |
 | cross-entropy | {loss:.4f} nats |
 | expected calibration error | {calibration_error:.4f} |
-
-{pictures}
+{guard}
+{coverages}{pictures}
 
 | class | precision | recall | F1 | images |
 | --- | --- | --- | --- | --- |
@@ -92,6 +92,8 @@ def write_card(folder: Path, metadata: Metadata, *, command: str, device: str, s
         high=high,
         loss=evaluation.loss,
         calibration_error=evaluation.calibration_error,
+        guard=_guard(evaluation),
+        coverages=_coverages(evaluation),
         classes="\n".join(map(_row, evaluation.classes)),
         fingerprint=metadata.dataset_fingerprint,
         hyperparameters=_listed(metadata.hyperparameters),
@@ -118,6 +120,26 @@ def _over_seeds(accuracies: tuple[float, ...]) -> str:
         return ""
     mean, deviation = statistics.mean(accuracies), statistics.stdev(accuracies)
     return f"| accuracy over {len(accuracies)} seeds | {mean:.4f} ± {deviation:.4f} (standard deviation) |\n"
+
+
+def _guard(evaluation: Evaluation) -> str:
+    if evaluation.flagged_share is None or evaluation.inverted_flagged_share is None:
+        return ""
+    return (
+        f"| images that the input guard flags | {100 * evaluation.flagged_share:.2f} %; "
+        f"inverted, {100 * evaluation.inverted_flagged_share:.2f} % |\n"
+    )
+
+
+def _coverages(evaluation: Evaluation) -> str:
+    if not evaluation.coverages:
+        return ""
+    rows = [
+        f"| {scores.coverage:g} | {scores.measured_coverage:.4f} | {scores.mean_set_size:.2f} |"
+        for scores in evaluation.coverages
+    ]
+    head = ["| `?coverage=` | sets that hold the truth | mean classes in a set |", "| --- | --- | --- |"]
+    return "\n".join([*head, *rows, "", ""])
 
 
 def _row(scores: ClassScores) -> str:

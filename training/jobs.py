@@ -12,7 +12,7 @@ from training.catalog import DataOptions, load_dataset
 from training.checkpoints import FILE_NAME, load_checkpoint, save_checkpoint
 from training.devices import DeviceChoice, choose_device, choose_threads
 from training.display import note, print_json, show_epochs
-from training.evaluation import evaluate
+from training.evaluation import calibrate, evaluate, pixel_statistics
 from training.fit import Fit
 from training.processes import Processes, join
 from training.publishing import publish
@@ -62,7 +62,8 @@ class Job:
         for _ in show_epochs(run.epochs(), self.recipe.epochs, as_json=self.as_json):
             save_checkpoint(folder / FILE_NAME, run.checkpoint(purpose))
         [model] = run.models()
-        evaluation = evaluate(model, data.test, data.labels)
+        conformal, guard = calibrate(model, held_out), pixel_statistics(data.train)
+        evaluation = evaluate(model, data.test, data.labels, conformal=conformal, guard=guard)
         others = [replace(self.recipe, seed=self.recipe.seed + more) for more in range(1, self.seed_count)]
         accuracies = [evaluation.accuracy]
         for recipe in others:
@@ -77,6 +78,8 @@ class Job:
             validation=self.validation,
             history=run.history,
             evaluation=evaluation,
+            pixel_statistics=guard,
+            conformal=conformal,
             seed_accuracies=tuple(accuracies) if others else (),
             fingerprint=fingerprint,
             command=shlex.join(["python", "-m", "training", *self.command]),

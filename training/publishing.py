@@ -11,6 +11,7 @@ import torchvision
 
 from app.classifier import artifact
 from app.classifier.artifact import Evaluation, Metadata
+from app.classifier.conformal import ConformalScores
 from app.classifier.pixel_statistics import PixelStatistics
 from app.classifier.softmax import SoftmaxRegression
 from training.card import write_card
@@ -18,11 +19,8 @@ from training.datasets import Dataset
 from training.recipes import Recipe
 from training.report import write_report
 from training.scores import EpochScores
-from training.splits import FileSplit, Split
 
 __all__ = ["publish"]
-
-_MEASURED = 100_000  # images that the pixel statistics are taken from, about
 
 
 def publish(
@@ -34,6 +32,8 @@ def publish(
     validation: float,
     history: Sequence[EpochScores],
     evaluation: Evaluation,
+    pixel_statistics: PixelStatistics,
+    conformal: ConformalScores | None,
     seed_accuracies: tuple[float, ...],
     fingerprint: str,
     command: str,
@@ -62,12 +62,6 @@ def publish(
         seed_accuracies=seed_accuracies,
     )
     write_report(folder / "report", model, history, evaluation, dataset.test)
-    version = artifact.save(folder / artifact.FILE_NAME, model, metadata, _pixel_statistics(dataset.train))
+    version = artifact.save(folder / artifact.FILE_NAME, model, metadata, pixel_statistics, conformal)
     write_card(folder, metadata, command=command, device=device, seconds=sum(scores.seconds for scores in history))
     return version
-
-
-def _pixel_statistics(train: Split | FileSplit) -> PixelStatistics:
-    """Those of all training images, or of evenly spaced ones where there are very many."""
-    step = len(train) // _MEASURED + 1
-    return PixelStatistics.measure(torch.cat([pixels[::step] for pixels, _ in train.blocks()]))

@@ -6,6 +6,7 @@ Tensors:
     check.images         uint8 [K, 28, 28], generated patterns
     check.probabilities  float32 [K, C], the freshly trained model's answers to them
     pixels.mean, pixels.deviation, pixels.limit  as in PixelStatistics; a file may lack them
+    conformal.probabilities  as in ConformalScores; a file may lack it
 
 The metadata is one JSON document (`Metadata`) under the key `softmax_serving`. The version of a model is the first 12
 hex digits of the file's SHA-256.
@@ -27,14 +28,26 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from app.classifier.conformal import ConformalScores
 from app.classifier.errors import ModelFileError
 from app.classifier.pixel_statistics import PixelStatistics
 from app.classifier.softmax import PIXELS, SIDE, SoftmaxRegression, to_inputs
 
-__all__ = ["FILE_NAME", "Artifact", "ClassScores", "Evaluation", "Metadata", "load", "replace_file", "save"]
+__all__ = [
+    "FILE_NAME",
+    "Artifact",
+    "ClassScores",
+    "CoverageScores",
+    "Evaluation",
+    "Metadata",
+    "load",
+    "replace_file",
+    "save",
+]
 
 FILE_NAME = "model.safetensors"
 _METADATA_KEY = "softmax_serving"
+_CONFORMAL = "conformal.probabilities"
 _PIXEL_STATISTICS = {"mean": (PIXELS,), "deviation": (PIXELS,), "limit": ()}
 _MAX_BYTES = 64 * 2**20  # 20,000 classes; a larger file is not one of ours
 _CHECK_TOLERANCE = 1e-5  # machines round matrix products differently, by some 1e-7
@@ -56,6 +69,14 @@ class ClassScores(_Record):
     sample_count: int = Field(ge=0)
 
 
+class CoverageScores(_Record):
+    """The prediction sets on the test set, for one coverage."""
+
+    coverage: Share = Field(description="what was asked for")
+    measured_coverage: Share = Field(description="sets that hold the true class / samples")
+    mean_set_size: float = Field(ge=1)
+
+
 class Evaluation(_Record):
     """What was measured on the test set, once, after training."""
 
@@ -65,6 +86,9 @@ class Evaluation(_Record):
     top_2_accuracy: Share | None = Field(default=None, description="samples whose class is among the two likeliest")
     loss: float = Field(ge=0, description="mean cross-entropy, in nats")
     calibration_error: Share = Field(description="expected calibration error over 15 equal bins of confidence")
+    coverages: tuple[CoverageScores, ...] = ()
+    flagged_share: Share | None = Field(default=None, description="samples that the input guard warns of")
+    inverted_flagged_share: Share | None = Field(default=None, description="the same, of the samples inverted")
     classes: tuple[ClassScores, ...]
     confusion_matrix: tuple[tuple[int, ...], ...] = Field(description="rows: true class, columns: predicted class")
 
@@ -106,14 +130,20 @@ class Artifact:
     metadata: Metadata
     version: str
     pixel_statistics: PixelStatistics | None = None
+    conformal: ConformalScores | None = None
 
 
 def save(
-    path: Path, model: SoftmaxRegression, metadata: Metadata, pixel_statistics: PixelStatistics | None = None
+    path: Path,
+    model: SoftmaxRegression,
+    metadata: Metadata,
+    pixel_statistics: PixelStatistics | None = None,
+    conformal: ConformalScores | None = None,
 ) -> str:
     """Write the model file in one atomic step: a reader sees the old file or the new one, never a part.
 
-    Without pixel statistics, of the training images, the service can't tell images that look otherwise.
+    Without pixel statistics, of the training images, the service can't tell images that look otherwise;
+    without conformal scores, of validation images, it can't choose prediction sets.
 
     Returns:
         The version of what was written.
@@ -131,6 +161,8 @@ def save(
     }
     if pixel_statistics is not None:
         tensors |= {f"pixels.{name}": getattr(pixel_statistics, name) for name in _PIXEL_STATISTICS}
+    if conformal is not None:
+        tensors[_CONFORMAL] = conformal.probabilities
     content = save_tensors(tensors, {_METADATA_KEY: metadata.model_dump_json()})
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, content)
@@ -155,7 +187,13 @@ def load(path: Path) -> Artifact:
     if not torch.allclose(answers, tensors["check.probabilities"], rtol=0, atol=_CHECK_TOLERANCE):
         raise ModelFileError(path, "it no longer gives the answers that were stored with it after training")
     found = [tensors[f"pixels.{name}"] for name in _PIXEL_STATISTICS if f"pixels.{name}" in tensors]
-    return Artifact(model, metadata, _version(content), PixelStatistics(*found) if found else None)
+    return Artifact(
+        model,
+        metadata,
+        _version(content),
+        pixel_statistics=PixelStatistics(*found) if found else None,
+        conformal=ConformalScores(tensors[_CONFORMAL]) if _CONFORMAL in tensors else None,
+    )
 
 
 def _read(path: Path) -> bytes:
@@ -186,6 +224,8 @@ def _check_tensors(path: Path, tensors: dict[str, Tensor], class_count: int) -> 
     }
     if any(name.startswith("pixels.") for name in tensors):
         expected |= {f"pixels.{name}": (torch.float32, shape) for name, shape in _PIXEL_STATISTICS.items()}
+    if _CONFORMAL in tensors:
+        expected[_CONFORMAL] = (torch.float32, (tensors[_CONFORMAL].numel(),))
     for name, (dtype, shape) in expected.items():
         tensor = tensors.get(name)
         if tensor is None or tensor.dtype != dtype or tuple(tensor.shape) != shape:

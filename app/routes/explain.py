@@ -42,4 +42,6 @@ def explain(call: Call, options: Annotated[ExplainOptions, Query()]) -> Explanat
     prediction = model.predict(pixels)
     if options.pixels:
         prediction["pixels"] = rows(pixels)
+    if options.coverage is not None:
+        model.add_prediction_set(prediction, options.coverage)
     return report(prediction, explanation)

@@ -27,6 +27,8 @@ def predict(call: Call, options: Annotated[ImageOptions, Query()]) -> Prediction
     prediction = model.predict(pixels)
     if options.pixels:
         prediction["pixels"] = rows(pixels)
+    if options.coverage is not None:
+        model.add_prediction_set(prediction, options.coverage)
     call.components.telemetry.classified(model.name, prediction)
     return prediction
 

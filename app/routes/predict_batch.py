@@ -20,7 +20,7 @@ router = APIRouter(tags=["classification"], route_class=ManyImagesRoute)
 
 @router.post(
     "/predict/batch",
-    responses=documentation.problems(400, 404, 413, 415, 503),
+    responses=documentation.problems(400, 404, 413, 415, 422, 503),
     openapi_extra=documentation.many_images(),
 )
 def predict_batch(call: Call, options: Annotated[ImageOptions, Query()]) -> BatchAnswer:
@@ -34,6 +34,8 @@ def predict_batch(call: Call, options: Annotated[ImageOptions, Query()]) -> Batc
             prediction = next(predictions)
             if options.pixels:
                 prediction["pixels"] = rows(image)
+            if options.coverage is not None:
+                model.add_prediction_set(prediction, options.coverage)
             call.components.telemetry.classified(model.name, prediction)
             answer["predictions"].append(prediction)
         else:

@@ -28,6 +28,31 @@ def test_fit_saves_a_model_that_serving_loads(training: CommandLine, data_dir: P
     assert "--batch-size 50" in (folder / "README.md").read_text()
 
 
+def test_fit_calibrates_on_the_validation_images(training: CommandLine, data_dir: Path, tmp_path: Path) -> None:
+    training("fit", "--data-dir", data_dir, "--out", tmp_path, "--epochs", "2", "--validation", "0.1")
+
+    loaded = artifact.load(tmp_path / artifact.FILE_NAME)
+    evaluation = loaded.metadata.evaluation
+    card = (tmp_path / "README.md").read_text()
+    assert loaded.conformal is not None
+    assert loaded.pixel_statistics is not None
+    assert [scores.coverage for scores in evaluation.coverages] == [0.9, 0.95, 0.99]
+    for scores in evaluation.coverages:
+        assert f"| {scores.coverage} | {scores.measured_coverage:.4f} | {scores.mean_set_size:.2f} |" in card
+    assert f"flags | {100 * (evaluation.flagged_share or 0):.2f} %;" in card
+
+
+def test_without_validation_images_there_is_no_calibration(
+    training: CommandLine, data_dir: Path, tmp_path: Path
+) -> None:
+    training("fit", "--data-dir", data_dir, "--out", tmp_path, "--epochs", "1", "--validation", "0")
+
+    loaded = artifact.load(tmp_path / artifact.FILE_NAME)
+    assert loaded.conformal is None
+    assert loaded.metadata.evaluation.coverages == ()
+    assert "coverage" not in (tmp_path / "README.md").read_text()
+
+
 def test_json_has_a_line_per_epoch_and_one_for_the_model(training: CommandLine, data_dir: Path, tmp_path: Path) -> None:
     result = training("fit", "--data-dir", data_dir, "--out", tmp_path / "m", "--epochs", "2", "--json")
 
