@@ -10,8 +10,8 @@ from typing import NamedTuple
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from app.classifier.artifact import Evaluation
 from app.classifier.intervals import wilson_interval
+from app.classifier.metadata import Evaluation
 from app.live_models import LiveModel, LiveModels
 from app.schemas import FeedbackFigures, Judgment
 

@@ -5,7 +5,7 @@ from typing import Any, NotRequired
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
-from app.classifier.artifact import Evaluation, Metadata
+from app.classifier.metadata import Evaluation, Metadata
 from app.classifier.pixel_statistics import Oddity
 
 __all__ = [

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from app.classifier import artifact
-from app.classifier.artifact import ClassScores, Evaluation, Metadata
+from app.classifier.metadata import ClassScores, Evaluation, Metadata
 from app.classifier.softmax import PIXELS, SoftmaxRegression
 from app.main import Service, create_app
 from app.settings import Settings

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from app.classifier.artifact import ClassScores, Evaluation, Metadata
+from app.classifier.metadata import ClassScores, Evaluation, Metadata
 from training.report import PICTURES
 
 __all__ = ["write_card"]

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from app.classifier.artifact import Evaluation
+from app.classifier.metadata import Evaluation
 from training.scores import EpochScores
 from training.sweep import Ranked
 

@@ -12,9 +12,9 @@ from torchmetrics.functional.classification import (
     multiclass_recall,
 )
 
-from app.classifier.artifact import ClassScores, CoverageScores, Evaluation
 from app.classifier.conformal import ConformalScores
 from app.classifier.intervals import wilson_interval
+from app.classifier.metadata import ClassScores, CoverageScores, Evaluation
 from app.classifier.pixel_statistics import PixelStatistics
 from app.classifier.softmax import SoftmaxRegression, to_inputs
 from training.splits import FileSplit, Split

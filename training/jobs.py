@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 import typer
 
-from app.classifier.artifact import Evaluation
+from app.classifier.metadata import Evaluation
 from training.catalog import DataOptions, load_dataset
 from training.checkpoints import FILE_NAME, load_checkpoint, save_checkpoint
 from training.devices import DeviceChoice, choose_device, choose_threads

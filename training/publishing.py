@@ -10,8 +10,8 @@ import torch
 import torchvision
 
 from app.classifier import artifact
-from app.classifier.artifact import Evaluation, Metadata
 from app.classifier.conformal import ConformalScores
+from app.classifier.metadata import Evaluation, Metadata
 from app.classifier.pixel_statistics import PixelStatistics
 from app.classifier.softmax import SoftmaxRegression
 from training.card import write_card

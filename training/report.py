@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from app.classifier.artifact import Evaluation
+from app.classifier.metadata import Evaluation
 from app.classifier.softmax import SIDE, SoftmaxRegression
 from training.evaluation import logits_of
 from training.scores import EpochScores

@@ -8,8 +8,8 @@ Tensors:
     pixels.mean, pixels.deviation, pixels.limit  as in PixelStatistics; a file may lack them
     conformal.probabilities  as in ConformalScores; a file may lack it
 
-The metadata is one JSON document (`Metadata`) under the key `softmax_serving`. The version of a model is the first 12
-hex digits of the file's SHA-256.
+The metadata is one JSON document (`metadata.Metadata`) under the key `softmax_serving`. The version of a model is the
+first 12 hex digits of the file's SHA-256.
 """
 
 import hashlib
@@ -17,33 +17,22 @@ import json
 import os
 import tempfile
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
 
 import safetensors
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from app.classifier.conformal import ConformalScores
 from app.classifier.errors import ModelFileError
+from app.classifier.metadata import Metadata
 from app.classifier.pixel_statistics import PixelStatistics
 from app.classifier.softmax import PIXELS, SIDE, SoftmaxRegression, to_inputs
 
-__all__ = [
-    "FILE_NAME",
-    "Artifact",
-    "ClassScores",
-    "CoverageScores",
-    "Evaluation",
-    "Metadata",
-    "load",
-    "replace_file",
-    "save",
-]
+__all__ = ["FILE_NAME", "Artifact", "load", "replace_file", "save"]
 
 FILE_NAME = "model.safetensors"
 _METADATA_KEY = "softmax_serving"
@@ -51,75 +40,6 @@ _CONFORMAL = "conformal.probabilities"
 _PIXEL_STATISTICS = {"mean": (PIXELS,), "deviation": (PIXELS,), "limit": ()}
 _MAX_BYTES = 64 * 2**20  # 20,000 classes; a larger file is not one of ours
 _CHECK_TOLERANCE = 1e-5  # machines round matrix products differently, by some 1e-7
-
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class ClassScores(_Record):
-    """One class on the test set; a score that would divide by zero is 0."""
-
-    label: str
-    precision: Share
-    recall: Share
-    f1: Share
-    sample_count: int = Field(ge=0)
-
-
-class CoverageScores(_Record):
-    """The prediction sets on the test set, for one coverage."""
-
-    coverage: Share = Field(description="what was asked for")
-    measured_coverage: Share = Field(description="sets that hold the true class / samples")
-    mean_set_size: float = Field(ge=1)
-
-
-class Evaluation(_Record):
-    """What was measured on the test set, once, after training."""
-
-    sample_count: int = Field(gt=0)
-    accuracy: Share = Field(description="correct answers / samples")
-    accuracy_interval: tuple[Share, Share] = Field(description="95 % Wilson interval of the accuracy")
-    top_2_accuracy: Share | None = Field(default=None, description="samples whose class is among the two likeliest")
-    loss: float = Field(ge=0, description="mean cross-entropy, in nats")
-    calibration_error: Share = Field(description="expected calibration error over 15 equal bins of confidence")
-    coverages: tuple[CoverageScores, ...] = ()
-    flagged_share: Share | None = Field(default=None, description="samples that the input guard warns of")
-    inverted_flagged_share: Share | None = Field(default=None, description="the same, of the samples inverted")
-    classes: tuple[ClassScores, ...]
-    confusion_matrix: tuple[tuple[int, ...], ...] = Field(description="rows: true class, columns: predicted class")
-
-
-class Metadata(_Record):
-    """All that is known of a model besides its numbers."""
-
-    format_version: Literal[1] = 1
-    name: str = Field(min_length=1)
-    labels: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
-        min_length=2, description="in the order of class_id"
-    )
-    preprocessing: Literal["28x28 grayscale / 255"] = "28x28 grayscale / 255"
-    dataset: str
-    dataset_fingerprint: str = Field(description="SHA-256 over the training and test pixels and labels")
-    hyperparameters: dict[str, Any]
-    seed: int
-    library_versions: dict[str, str]
-    created_at: datetime
-    evaluation: Evaluation
-    seed_accuracies: tuple[Share, ...] = Field(default=(), description="test accuracies of the fit by several seeds")
-
-    @model_validator(mode="after")
-    def _fits_the_labels(self) -> Self:
-        count = len(self.labels)
-        if len(set(self.labels)) != count:
-            raise ValueError("the labels are not unique")
-        matrix = self.evaluation.confusion_matrix
-        if len(matrix) != count or any(len(row) != count for row in matrix):
-            raise ValueError(f"the confusion matrix is not {count}×{count}")
-        return self
 
 
 @dataclass(frozen=True, slots=True, eq=False)

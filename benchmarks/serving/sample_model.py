@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from app.classifier import artifact
-from app.classifier.artifact import ClassScores, Evaluation, Metadata
+from app.classifier.metadata import ClassScores, Evaluation, Metadata
 from app.classifier.softmax import PIXELS, SoftmaxRegression
 
 __all__ = ["save_sample_model"]

@@ -1,0 +1,77 @@
+"""What a model file says of its model, in words: origin, labels and the whole evaluation."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+__all__ = ["ClassScores", "CoverageScores", "Evaluation", "Metadata"]
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class ClassScores(_Record):
+    """One class on the test set; a score that would divide by zero is 0."""
+
+    label: str
+    precision: Share
+    recall: Share
+    f1: Share
+    sample_count: int = Field(ge=0)
+
+
+class CoverageScores(_Record):
+    """The prediction sets on the test set, for one coverage."""
+
+    coverage: Share = Field(description="what was asked for")
+    measured_coverage: Share = Field(description="sets that hold the true class / samples")
+    mean_set_size: float = Field(ge=1)
+
+
+class Evaluation(_Record):
+    """What was measured on the test set, once, after training."""
+
+    sample_count: int = Field(gt=0)
+    accuracy: Share = Field(description="correct answers / samples")
+    accuracy_interval: tuple[Share, Share] = Field(description="95 % Wilson interval of the accuracy")
+    top_2_accuracy: Share | None = Field(default=None, description="samples whose class is among the two likeliest")
+    loss: float = Field(ge=0, description="mean cross-entropy, in nats")
+    calibration_error: Share = Field(description="expected calibration error over 15 equal bins of confidence")
+    coverages: tuple[CoverageScores, ...] = ()
+    flagged_share: Share | None = Field(default=None, description="samples that the input guard warns of")
+    inverted_flagged_share: Share | None = Field(default=None, description="the same, of the samples inverted")
+    classes: tuple[ClassScores, ...]
+    confusion_matrix: tuple[tuple[int, ...], ...] = Field(description="rows: true class, columns: predicted class")
+
+
+class Metadata(_Record):
+    """All that is known of a model besides its numbers."""
+
+    format_version: Literal[1] = 1
+    name: str = Field(min_length=1)
+    labels: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        min_length=2, description="in the order of class_id"
+    )
+    preprocessing: Literal["28x28 grayscale / 255"] = "28x28 grayscale / 255"
+    dataset: str
+    dataset_fingerprint: str = Field(description="SHA-256 over the training and test pixels and labels")
+    hyperparameters: dict[str, Any]
+    seed: int
+    library_versions: dict[str, str]
+    created_at: datetime
+    evaluation: Evaluation
+    seed_accuracies: tuple[Share, ...] = Field(default=(), description="test accuracies of the fit by several seeds")
+
+    @model_validator(mode="after")
+    def _fits_the_labels(self) -> Self:
+        count = len(self.labels)
+        if len(set(self.labels)) != count:
+            raise ValueError("the labels are not unique")
+        matrix = self.evaluation.confusion_matrix
+        if len(matrix) != count or any(len(row) != count for row in matrix):
+            raise ValueError(f"the confusion matrix is not {count}×{count}")
+        return self
