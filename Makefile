@@ -21,7 +21,7 @@ train: .venv/train.done ## fit softmax regression to Fashion-MNIST (ARGS="--epoc
 	$(bin)/python -m training fit $(ARGS)
 
 test: .venv/dev.done ## run the tests (ARGS="-k predict")
-	$(bin)/python -m pytest $(ARGS)
+	$(bin)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 lint: .venv/dev.done ## check style and types
 	$(bin)/ruff check

@@ -5,7 +5,6 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import gettempdir
 
 import httpx
 import pytest
@@ -90,14 +89,12 @@ def worker_pids(url: str) -> list[int]:
     return listening
 
 
-def test_the_folder_of_the_figures_goes_with_the_service(models_dir: Path) -> None:
-    before = set(Path(gettempdir()).glob("softmax-metrics-*"))
+def test_the_folder_of_the_figures_goes_with_the_service(models_dir: Path, tmp_path: Path) -> None:
+    with running_server(models_dir, SOFTMAX_WORKERS="2", TMPDIR=str(tmp_path)):
+        during = list(tmp_path.glob("softmax-metrics-*"))
 
-    with running_server(models_dir, SOFTMAX_WORKERS="2"):
-        during = set(Path(gettempdir()).glob("softmax-metrics-*")) - before
-
-    assert during
-    assert not any(folder.exists() for folder in during)
+    assert len(during) == 1
+    assert not during[0].exists()
 
 
 def test_the_live_accuracy_is_that_of_all_workers(workers: str) -> None:
