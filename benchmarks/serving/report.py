@@ -123,7 +123,8 @@ def _scaling_table(measured: dict[str, Entry], peers: dict[str, Entry]) -> str:
             shares = _both(load, "load_generator_share", mean)
             cells = [f"{rate:,.0f}{_errors(load)}", f"{one:,.0f}", f"{rate / one:.2f}×", *(f"{x:.2f}" for x in shares)]
             rows.append([entry["title"], str(load["connections"]), *cells])
-    other = next((peers[entry["baseline"]]["title"] for entry in measured.values() if entry["baseline"] in peers), "")
+    bases = (entry["baseline"] for entry in measured.values() if entry["baseline"] != BASELINE)
+    other = next((peers[base]["title"] for base in bases if base in peers), "")
     header = ["More cores", "connections", "requests/s", f"{other} on 1 core", "ratio", "wrk's share, cores"]
     return _markdown([*header, "wrk's share beside 1 core"], rows) if rows else ""
 
