@@ -112,8 +112,9 @@ class Front:
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         direct = self._routes.get((method, path)) or self._match(method, path, scope)
         if direct is None:
-            status = await self._pass_on(scope, receive, send, request_id)
-            path = getattr(scope.get("route"), "path", "unmatched")
+            passed = {**scope, "method": "GET"} if method == "HEAD" else scope  # the server leaves the body out
+            status = await self._pass_on(passed, receive, send, request_id)
+            path = getattr(passed.get("route"), "path", "unmatched")
         else:
             route, max_bytes = direct
             call = Call(scope, receive, headers, self._components)

@@ -40,3 +40,12 @@ def test_a_request_that_is_no_http_is_refused(server: str) -> None:
         client.sendall(b"nonsense\r\n\r\n")
 
         assert client.recv(65536).startswith(b"HTTP/1.1 400")
+
+
+@pytest.mark.parametrize("path", ["/", "/livez", "/readyz", "/metrics", "/docs"])
+def test_head_is_get_without_its_body(server: str, path: str) -> None:
+    head, get = httpx.head(f"{server}{path}"), httpx.get(f"{server}{path}")
+
+    assert head.status_code == get.status_code == 200
+    assert head.headers["Content-Type"] == get.headers["Content-Type"]
+    assert head.content == b""
