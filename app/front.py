@@ -29,6 +29,7 @@ from app.settings import Settings
 __all__ = ["Call", "DirectRoute", "Front", "read_body"]
 
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+_MAX_LENGTH_DIGITS = 18  # of a Content-Length; int() itself refuses some thousands
 _CLIENT_CLOSED_REQUEST = 499  # nginx's number for a client that left before its answer; never sent, only counted
 
 
@@ -153,8 +154,8 @@ async def read_body(call: Call, max_bytes: int) -> bytes:
         ClientDisconnect: the client went away before its end.
     """
     declared = call.header_fields.get(b"content-length", b"")
-    if declared.isdigit() and int(declared) > max_bytes:
-        raise TooLargeError(f"The body has {int(declared):,} bytes; the limit is {max_bytes:,}.")
+    if declared.isdigit() and (len(declared) > _MAX_LENGTH_DIGITS or int(declared) > max_bytes):
+        raise TooLargeError(f"The body has {declared[:_MAX_LENGTH_DIGITS].decode()} bytes; the limit is {max_bytes:,}.")
     chunks: list[bytes] = []
     size = 0
     while True:

@@ -79,7 +79,7 @@ def read_image(call: Call) -> Upload:
         UnsupportedMediaTypeError: the body is neither a form nor an image.
     """
     content_type = call.header_fields.get(b"content-type", b"")
-    if content_type.startswith((b"image/", b"application/octet-stream")):
+    if content_type.lower().startswith((b"image/", b"application/octet-stream")):
         return checked(Upload(b"The body", b"", call.content), call)
     files = _files(call, b"file", max_files=1)
     if len(files) > 1:

@@ -147,3 +147,21 @@ async def test_a_request_id_is_taken_over_if_it_is_clean(client: httpx.AsyncClie
 
     assert taken.headers["X-Request-ID"] == "order-66"
     assert replaced.headers["X-Request-ID"] != "two words"
+
+
+async def test_a_media_type_may_be_written_in_any_case(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/predict", content=drawings.png(), headers={"Content-Type": "Image/PNG"})
+
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("length", ["2000000", "9" * 5000])
+async def test_a_declared_length_beyond_the_limit_is_refused_however_long(
+    client: httpx.AsyncClient, length: str
+) -> None:
+    headers = {"Content-Type": "image/png", "Content-Length": length}
+
+    answer = await client.post("/predict", content=drawings.png(), headers=headers)
+
+    assert answer.status_code == 413
+    assert "the limit is" in answer.json()["detail"]
