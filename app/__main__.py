@@ -2,6 +2,7 @@
 
 import copy
 import importlib
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -58,6 +59,10 @@ def serve(
             workers=settings.workers,
             server_header=False,
             access_log=False,
+            http="app.connections:Connection",
+            ws="none",
+            timeout_keep_alive=math.ceil(settings.idle_seconds),
+            timeout_graceful_shutdown=settings.stop_seconds,
             log_config=_log_config(),
         )
 

@@ -5,6 +5,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from app.draining import Draining
+from app.errors import NotReadyError
 from app.live_models import LiveModels
 from app.settings import Settings
 from app.telemetry import Telemetry
@@ -19,6 +21,17 @@ class Components:
     settings: Settings
     models: LiveModels
     telemetry: Telemetry
+    draining: Draining
+
+    def check_ready(self) -> None:
+        """Do nothing where the default model can answer, now and for a while.
+
+        Raises:
+            NotReadyError: it is not loaded, or the service is about to stop.
+        """
+        if self.draining.begun:
+            raise NotReadyError("The service is about to stop.")
+        self.models.get()
 
 
 def _components(request: Request) -> Components:

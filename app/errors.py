@@ -6,7 +6,10 @@ ServiceError
 ├── NoSuchLabelError            the label is not among the model's
 ├── UncalibratedModelError      the model can't promise a coverage
 ├── TooLargeError               the body is over its limit
+├── HeadersTooLargeError        the request line and its header fields are over their limit
 ├── UnsupportedMediaTypeError   the body is of a kind that the route does not take
+├── SlowRequestError            the request did not arrive within its time
+├── OverCapacityError           it could not be answered soon
 └── NotReadyError               there is no model to answer with
 
 The classifier's own exceptions (`app.classifier.errors`) stand in the same table.
@@ -20,7 +23,6 @@ import orjson
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.types import Scope
 
 from app.classifier.errors import (
     DamagedImageError,
@@ -35,10 +37,13 @@ from app.schemas import ImageProblem
 __all__ = [
     "PROBLEM_MEDIA_TYPE",
     "BadRequestError",
+    "HeadersTooLargeError",
     "NoSuchLabelError",
     "NoSuchModelError",
     "NotReadyError",
+    "OverCapacityError",
     "ServiceError",
+    "SlowRequestError",
     "TooLargeError",
     "UncalibratedModelError",
     "UnsupportedMediaTypeError",
@@ -76,7 +81,19 @@ class TooLargeError(ServiceError):
     pass
 
 
+class HeadersTooLargeError(ServiceError):
+    pass
+
+
 class UnsupportedMediaTypeError(ServiceError):
+    pass
+
+
+class SlowRequestError(ServiceError):
+    pass
+
+
+class OverCapacityError(ServiceError):
     pass
 
 
@@ -97,11 +114,16 @@ _STATUS_AND_TITLE: dict[type[Exception], tuple[int, str]] = {
     WrongSizeError: (422, "Wrong image size"),
     SeveralFramesError: (422, "Several frames"),
     UnsupportedModeError: (422, "Unsupported pixels"),
+    SlowRequestError: (408, "Slow request"),
+    HeadersTooLargeError: (431, "Headers too large"),
+    OverCapacityError: (503, "Over capacity"),
     NotReadyError: (503, "Not ready"),
 }
 
 _EXTRA_HEADERS: dict[int, dict[str, str]] = {
-    413: {"Connection": "close"},  # so that the rest of the body need not be read
+    408: {"Connection": "close"},  # so that the rest need not be read, here and below
+    413: {"Connection": "close"},
+    431: {"Connection": "close"},
     503: {"Retry-After": "1"},
 }
 
@@ -119,14 +141,12 @@ def describe(error: Exception) -> tuple[int, str, str]:
     return *status_and_title, str(error)
 
 
-def problem_response(error: Exception, scope: Scope) -> Response:
-    """Answer an exception with a problem document (RFC 9457); this is the handler of every one of them."""
-    request_id = scope["request_id"].decode()
+def problem_response(error: Exception, path: str, request_id: bytes) -> Response:
+    """Answer an exception with a problem document (RFC 9457); every one of them is answered here."""
     status, title, detail = describe(error)
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        logger.error("Request %s failed.", request_id, exc_info=error)
-    content: dict[str, Any] = {**problem(status, title, detail), "request_id": request_id}
-    path = scope["path"].removeprefix(scope.get("root_path", ""))
+        logger.error("Request %s failed.", request_id.decode(), exc_info=error)
+    content: dict[str, Any] = {**problem(status, title, detail), "request_id": request_id.decode()}
     if f"{path}/".startswith("/v2/"):
         content["error"] = detail  # where the Open Inference Protocol has it
     headers = dict(_EXTRA_HEADERS.get(status, {}))

@@ -1,8 +1,11 @@
-"""What every request passes: request id, direct routes, refusals, and the count of what was answered.
+"""What every request passes: its id, direct routes, refusals, and the count of what was answered.
 
 FastAPI's own way from socket to endpoint takes several times as long as classifying an image: middleware, routing,
 dependency solving, response validation. Routes that classify are therefore `DirectRoute`s: FastAPI documents them, and
 the front, which stands before the whole of FastAPI, answers them without it. All others go on to FastAPI.
+
+Calls reach the front in two ways: as an ASGI application under any server, or, under `python -m app`, straight from
+the socket (`app.connections`), which hands over a light call as soon as the last byte of its body is there.
 """
 
 import re
@@ -10,9 +13,10 @@ import secrets
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from itertools import count
 from time import perf_counter
-from typing import Any, get_type_hints
+from typing import Any, NamedTuple, get_type_hints
 from urllib.parse import parse_qsl
 
 import orjson
@@ -22,27 +26,45 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.admission import Gate, HeavyWork, PendingBodies
 from app.components import Components
-from app.errors import BadRequestError, TooLargeError, problem_response
+from app.errors import BadRequestError, OverCapacityError, ServiceError, TooLargeError, problem_response
 from app.settings import Settings
 
-__all__ = ["Call", "DirectRoute", "Front", "read_body"]
+__all__ = ["ALWAYS_ANSWERED", "Answer", "Call", "DirectRoute", "Front", "Match", "declared_length"]
 
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 _MAX_LENGTH_DIGITS = 18  # of a Content-Length; int() itself refuses some thousands
+ALWAYS_ANSWERED = frozenset(("/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"))
+_OVER_CAPACITY = OverCapacityError("More requests arrive than can be answered soon; try again in a second.")
 _CLIENT_CLOSED_REQUEST = 499  # nginx's number for a client that left before its answer; never sent, only counted
 
 
 class Call(Request):
-    """A request to a direct route: its body has arrived, and the service's parts are at hand."""
+    """A request to a direct route: its body has arrived, and the service's parts are at hand.
+
+    It is a Request in name only, so that FastAPI doesn't take it for a part of the body when it reads a signature.
+    """
 
     content: bytes
 
-    def __init__(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes], components: Components) -> None:
-        self.scope = scope
-        self._receive = receive
-        self.header_fields = headers  # by lower-case name
+    def __init__(
+        self, path: str, query: bytes, header_fields: dict[bytes, bytes], request_id: bytes, components: Components
+    ) -> None:
+        self.started = perf_counter()
+        self.path = path
+        self.query = query
+        self.header_fields = header_fields  # by lower-case name
+        self.request_id = request_id
         self.components = components
+
+
+class Answer(NamedTuple):
+    """What is sent back."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    content: bytes
 
 
 class DirectRoute(APIRoute):
@@ -62,12 +84,17 @@ class DirectRoute(APIRoute):
     def max_body_bytes(settings: Settings) -> int:
         """The longest body that this kind of route reads."""
 
-    def answer(self, call: Call) -> Response | bytes:
+    @staticmethod
+    @abstractmethod
+    def is_light(call: Call, length: int) -> bool:
+        """Whether a call with a body of `length` bytes takes so little time that other calls may wait for it."""
+
+    def run(self, call: Call, path_params: dict[str, str]) -> Response | bytes:
         """Call the endpoint."""
-        parameters = call.scope.get("path_params", {})
+        parameters: dict[str, Any] = path_params
         if self._options is not None:
-            query = call.scope["query_string"]
-            parameters["options"] = _parse(self._options, query) if query else self._default_options
+            options = _parse(self._options, call.query) if call.query else self._default_options
+            parameters = {**path_params, "options": options}
         result = self.endpoint(call, **parameters)
         return result if isinstance(result, Response) else orjson.dumps(result)
 
@@ -81,85 +108,150 @@ def _parse(options: type[BaseModel], query: bytes) -> BaseModel:
         raise BadRequestError(f"Query parameter {name!r}: {first['msg']}.") from error
 
 
+class Match(NamedTuple):
+    """The direct route of a request."""
+
+    method: str
+    route: DirectRoute
+    max_bytes: int
+    path_params: dict[str, str]
+
+
 class Front:
     """The outermost ASGI application, around FastAPI with all its middleware."""
 
     def __init__(self, fastapi: ASGIApp, routes: Iterable[DirectRoute], components: Components) -> None:
         self._fastapi = fastapi
-        self._components = components
-        self._routes: dict[tuple[str, str], tuple[DirectRoute, int]] = {}
-        self._patterns: list[tuple[str, re.Pattern[str], tuple[DirectRoute, int]]] = []
+        self.components = components
+        settings, telemetry = components.settings, components.telemetry
+        self.gate = Gate(settings.max_delay_ms / 1000, telemetry)
+        self._heavy_work = HeavyWork(telemetry)
+        self._pending = PendingBodies(settings.max_pending_bytes, telemetry)
+        self._routes: dict[tuple[bytes, str], Match] = {}
+        self._patterns: list[tuple[re.Pattern[str], Match]] = []
         for route in routes:
-            direct = route, route.max_body_bytes(components.settings)
             for method in route.methods or ():
+                match = Match(method, route, route.max_body_bytes(settings), {})
                 if route.param_convertors:
-                    self._patterns.append((method, route.path_regex, direct))
+                    self._patterns.append((route.path_regex, match))
                 else:
-                    self._routes[method, route.path] = direct
+                    self._routes[method.encode(), route.path] = match
         self._id_prefix = secrets.token_hex(6).encode()
         self._id_number = count(1)
+
+    def match(self, method: bytes, path: str) -> Match | None:
+        """The direct route of a request, if it has one."""
+        match = self._routes.get((method, path))
+        if match is not None:
+            return match
+        for pattern, match in self._patterns:
+            found = pattern.match(path) if method == match.method.encode() else None
+            if found is not None:
+                return match._replace(path_params=found.groupdict())
+        return None
+
+    def call(self, path: str, query: bytes, header_fields: dict[bytes, bytes]) -> Call:
+        """A new call, under the id that its client gave it, or a new one."""
+        request_id = header_fields.get(b"x-request-id")
+        if request_id is None or not _REQUEST_ID.fullmatch(request_id):
+            request_id = b"%s-%x" % (self._id_prefix, next(self._id_number))
+        return Call(path, query, header_fields, request_id, self.components)
+
+    def turn_away(self, call: Call) -> Answer:
+        """Answer a call that was not admitted."""
+        return _with_id(problem_response(_OVER_CAPACITY, call.path, call.request_id), call)
+
+    def answer(self, match: Match, call: Call) -> Answer:
+        """Answer a call whose body has arrived; whatever goes wrong is an answer, too."""
+        try:
+            result = match.route.run(call, match.path_params)
+        except Exception as error:  # noqa: BLE001 - app.errors knows each, and hides what it does not know
+            return self.refuse(call, error, match)
+        if isinstance(result, Response):
+            answer = _with_id(result, call)
+        else:
+            length = b"%d" % len(result)
+            headers = [(b"content-type", b"application/json"), (b"content-length", length)]
+            answer = Answer(200, [*headers, (b"x-request-id", call.request_id)], result)
+        self._count(match.method, match.route.path, answer.status, call)
+        return answer
+
+    def refuse(self, call: Call, error: Exception, match: Match | None = None) -> Answer:
+        """Answer a call with the problem document of an exception."""
+        response = problem_response(error, call.path, call.request_id)
+        method, route = (match.method, match.route.path) if match else ("unknown", "unmatched")
+        self._count(method, route, response.status_code, call)
+        return _with_id(response, call)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._fastapi(scope, receive, send)
             return
-        started = perf_counter()
-        headers = dict(scope["headers"])
-        request_id = headers.get(b"x-request-id")
-        if request_id is None or not _REQUEST_ID.fullmatch(request_id):
-            request_id = b"%s-%x" % (self._id_prefix, next(self._id_number))
-        scope["request_id"] = request_id
-        method = scope["method"]
         path = scope["path"].removeprefix(scope.get("root_path", ""))
-        direct = self._routes.get((method, path)) or self._match(method, path, scope)
-        if direct is None:
-            passed = {**scope, "method": "GET"} if method == "HEAD" else scope  # the server leaves the body out
-            status = await self._pass_on(passed, receive, send, request_id)
-            path = getattr(passed.get("route"), "path", "unmatched")
-        else:
-            route, max_bytes = direct
-            call = Call(scope, receive, headers, self._components)
-            status = await _answer(route, call, max_bytes, send, request_id)
-            path = route.path
-        self._components.telemetry.request(method, path, status, perf_counter() - started)
+        call = self.call(path, scope["query_string"], dict(scope["headers"]))
+        match = self.match(scope["method"].encode(), path)
+        if match is None:
+            await self._pass_on(call, scope, receive, send)
+            return
+        try:
+            answer = await self._read_and_answer(match, call, receive)
+        except ClientDisconnect:
+            self._count(match.method, match.route.path, _CLIENT_CLOSED_REQUEST, call)
+            return
+        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        await send({"type": "http.response.body", "body": answer.content})
 
-    def _match(self, method: str, path: str, scope: Scope) -> tuple[DirectRoute, int] | None:
-        for pattern_method, pattern, direct in self._patterns:
-            match = pattern.match(path) if method == pattern_method else None
-            if match is not None:
-                scope["path_params"] = match.groupdict()
-                return direct
-        return None
+    async def _read_and_answer(self, match: Match, call: Call, receive: Receive) -> Answer:
+        with self._pending.body() as add:
+            try:
+                call.content = await _read_body(receive, call, match.max_bytes, add)
+                if match.route.is_light(call, len(call.content)):
+                    return self.answer(match, call)
+                return await self._heavy_work.run(partial(self.answer, match, call))
+            except ServiceError as error:
+                return self.refuse(call, error, match)
 
-    async def _pass_on(self, scope: Scope, receive: Receive, send: Send, request_id: bytes) -> int:
+    async def _pass_on(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
         status = _CLIENT_CLOSED_REQUEST
 
         async def identified_send(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"].append((b"x-request-id", request_id))
+                message["headers"].append((b"x-request-id", call.request_id))
             await send(message)
 
+        scope["request_id"] = call.request_id
+        method = scope["method"]
+        passed = {**scope, "method": "GET"} if method == "HEAD" else scope  # the server leaves the body out
         with suppress(Exception):  # it is answered and logged by then; FastAPI raises it again only for the server
-            await self._fastapi(scope, receive, identified_send)
-        return status
+            await self._fastapi(passed, receive, identified_send)
+        self._count(method, getattr(passed.get("route"), "path", "unmatched"), status, call)
+
+    def _count(self, method: str, route: str, status: int, call: Call) -> None:
+        self.components.telemetry.request(method, route, status, perf_counter() - call.started)
 
 
-async def read_body(call: Call, max_bytes: int) -> bytes:
+def _with_id(response: Response, call: Call) -> Answer:
+    headers = [*response.raw_headers, (b"x-request-id", call.request_id)]
+    return Answer(response.status_code, headers, bytes(response.body))
+
+
+async def _read_body(receive: Receive, call: Call, max_bytes: int, add: Callable[[int], None]) -> bytes:
     """Read a body as it arrives, and no more than `max_bytes` of it.
 
     Raises:
         TooLargeError: by its Content-Length or by what arrived, it is longer.
+        OverCapacityError: with all other bodies, it is more than may wait.
         ClientDisconnect: the client went away before its end.
     """
-    declared = call.header_fields.get(b"content-length", b"")
-    if declared.isdigit() and (len(declared) > _MAX_LENGTH_DIGITS or int(declared) > max_bytes):
-        raise TooLargeError(f"The body has {declared[:_MAX_LENGTH_DIGITS].decode()} bytes; the limit is {max_bytes:,}.")
+    declared = declared_length(call.header_fields)
+    if declared is not None and declared > max_bytes:
+        raise TooLargeError(f"The body has {declared:,} bytes; the limit is {max_bytes:,}.")
     chunks: list[bytes] = []
     size = 0
     while True:
-        message = await call.receive()
+        message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         chunk: bytes = message.get("body", b"")
@@ -168,23 +260,11 @@ async def read_body(call: Call, max_bytes: int) -> bytes:
             raise TooLargeError(f"The body has over {max_bytes:,} bytes, which is the limit.")
         if not message.get("more_body", False):
             return b"".join([*chunks, chunk]) if chunks else chunk
+        add(len(chunk))
         chunks.append(chunk)
 
 
-async def _answer(route: DirectRoute, call: Call, max_bytes: int, send: Send, request_id: bytes) -> int:
-    try:
-        call.content = await read_body(call, max_bytes)
-        result = route.answer(call)
-    except ClientDisconnect:
-        return _CLIENT_CLOSED_REQUEST
-    except Exception as error:  # noqa: BLE001 - app.errors knows each, and hides what it does not know
-        result = problem_response(error, call.scope)
-    if isinstance(result, Response):
-        status, headers, content = result.status_code, result.raw_headers, bytes(result.body)
-    else:
-        status, content = 200, result
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
-    headers.append((b"x-request-id", request_id))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": content})
-    return status
+def declared_length(header_fields: dict[bytes, bytes]) -> int | None:
+    """The Content-Length, if there is a readable one; one of absurdly many digits counts as the longest."""
+    declared = header_fields.get(b"content-length", b"")
+    return int(declared[:_MAX_LENGTH_DIGITS]) if declared.isdigit() else None

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from app import __version__
 from app.classifier.errors import ClassifierError
 from app.components import Components
+from app.draining import Draining
 from app.errors import ServiceError, problem_response
 from app.front import DirectRoute, Front
 from app.live_models import LiveModels
@@ -62,7 +63,7 @@ def create_app(settings: Settings | None = None) -> Service:
     )
     settings = settings or Settings()
     models = LiveModels(settings.models_dir, settings.default_model)
-    app.state.components = Components(settings, models, Telemetry(models))
+    app.state.components = Components(settings, models, Telemetry(models), Draining(settings.drain_seconds))
     direct = [route for router in _ROUTERS for route in router.routes if isinstance(route, DirectRoute)]
     app.front = Front(super(Service, app).__call__, direct, app.state.components)
     for router in _ROUTERS:
@@ -74,13 +75,15 @@ def create_app(settings: Settings | None = None) -> Service:
 
 
 @asynccontextmanager
-async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: Service) -> AsyncIterator[dict[str, Front]]:
     torch.set_num_threads(1)  # the work of one request is too small to share out
     gc.collect()
     gc.freeze()  # what is loaded now stays: full collections need not walk it, and p99 keeps near p50
-    with torch.inference_mode():  # entered once: per request it would cost more than the matrix product
-        yield
+    draining: Draining = app.state.components.draining
+    # Inference mode is entered once: per request it would cost more than the matrix product.
+    with draining.on_sigterm(), torch.inference_mode():
+        yield {"front": app.front}
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
-    return problem_response(error, request.scope)
+    return problem_response(error, request.url.path, request.scope["request_id"])

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import ByteSize, Field, NonNegativeInt, PositiveInt
+from pydantic import ByteSize, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 __all__ = ["Settings"]
@@ -23,3 +23,17 @@ class Settings(BaseSettings):
     max_image_bytes: ByteSize = Field(default=ByteSize(2**20), description="largest image file")
     max_batch_bytes: ByteSize = Field(default=ByteSize(16 * 2**20), description="largest body with many images")
     max_batch_images: PositiveInt = Field(default=1024, description="most images in one request")
+    max_header_bytes: ByteSize = Field(default=ByteSize(64 * 2**10), description="longest request line and headers")
+    max_pending_bytes: ByteSize = Field(
+        default=ByteSize(128 * 2**20), description="bodies that are arriving or wait, all together, in one worker"
+    )
+    max_delay_ms: PositiveFloat = Field(
+        default=40, description="a request that may have waited this long is refused, so that the rest need not wait"
+    )
+    header_seconds: PositiveFloat = Field(default=10, description="for a request's line and headers to arrive")
+    body_seconds: PositiveFloat = Field(default=30, description="for a request's body to arrive")
+    idle_seconds: PositiveFloat = Field(default=75, description="until a connection without a request is closed")
+    drain_seconds: NonNegativeFloat = Field(
+        default=2, description="between SIGTERM, which makes the service unready, and the end of listening"
+    )
+    stop_seconds: PositiveInt = Field(default=10, description="for the requests in work to end after that")

@@ -45,6 +45,12 @@ class Telemetry(Collector):
             ("model", "warning"),
             registry=self._registry,
         )
+        self._refused_requests = Counter(
+            "softmax_refused_requests",
+            "Requests refused to keep the others fast; they are in no other metric",
+            ("reason",),
+            registry=self._registry,
+        )
         self.inferences = InferenceCounters(self._registry)
         Gauge("softmax_workers", "Processes that answer", multiprocess_mode="livesum", registry=self._registry).set(1)
         self._model_collector = _ModelCollector(models)
@@ -73,6 +79,10 @@ class Telemetry(Collector):
         self.prediction(model, prediction["label"])
         for warning in prediction.get("warnings", ()):
             self._unusual_inputs.labels(model, warning["code"]).inc()
+
+    def refused(self, reason: str, count: int = 1) -> None:
+        """Count requests that were refused to keep the others fast."""
+        self._refused_requests.labels(reason).inc(count)
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """All metrics as text, in the newest format that `accept` allows, and its content type."""

@@ -19,6 +19,8 @@ __all__ = [
     "split_form",
 ]
 
+_LIGHT_IMAGE_BYTES = 16 * 1024
+_LIGHT_BATCH_BYTES = 64 * 1024  # of small images, which are decoded quickly
 _FORM_OVERHEAD = 16 * 1024  # what a form may add to its files: boundaries, headers, other fields
 _MAX_OTHER_PARTS = 16  # fields besides the files
 _MAX_PART_HEADERS = 8 * 1024
@@ -60,6 +62,11 @@ class OneImageRoute(DirectRoute):
         """One image and the form around it."""
         return settings.max_image_bytes + _FORM_OVERHEAD
 
+    @staticmethod
+    def is_light(call: Call, length: int) -> bool:
+        """An image of about 28×28 pixels, not to be scaled down from any size."""
+        return length <= _LIGHT_IMAGE_BYTES and b"resize" not in call.query
+
 
 class ManyImagesRoute(DirectRoute):
     """A direct route that takes many images."""
@@ -68,6 +75,11 @@ class ManyImagesRoute(DirectRoute):
     def max_body_bytes(settings: Settings) -> int:
         """All images with the form around them."""
         return settings.max_batch_bytes
+
+    @staticmethod
+    def is_light(call: Call, length: int) -> bool:
+        """Few images, and none to be scaled down from any size."""
+        return length <= _LIGHT_BATCH_BYTES and b"resize" not in call.query
 
 
 def read_image(call: Call) -> Upload:

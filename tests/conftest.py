@@ -114,7 +114,7 @@ def running_server(models_dir: Path, *command: str, **environment: str) -> Itera
     process = subprocess.Popen(
         [sys.executable, "-m", *(command or ("app",)), "--port", str(port)],
         cwd=REPOSITORY,
-        env=os.environ | {"SOFTMAX_MODELS_DIR": str(models_dir)} | environment,
+        env=os.environ | {"SOFTMAX_MODELS_DIR": str(models_dir), "SOFTMAX_DRAIN_SECONDS": "0"} | environment,
     )
     try:
         url = f"http://127.0.0.1:{port}"

@@ -15,11 +15,14 @@ async def livez() -> Status:
     return {"status": "alive"}
 
 
-@router.get("/readyz", responses={503: {"model": Status, "description": "The default model can't answer"}})
+@router.get(
+    "/readyz",
+    responses={503: {"model": Status, "description": "The default model can't answer, or the service is stopping"}},
+)
 async def readyz(parts: Parts, response: Response) -> Status:
-    """The default model is loaded and proven."""
+    """The default model is loaded and proven, and the service is not about to stop."""
     try:
-        parts.models.get()
+        parts.check_ready()
     except NotReadyError as error:
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
         return {"status": "not ready", "reason": str(error)}

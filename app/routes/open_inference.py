@@ -49,10 +49,21 @@ class TensorRoute(DirectRoute):
         """As sent; once decompressed, the body may not be longer either."""
         return settings.max_batch_bytes
 
+    @staticmethod
+    def is_light(call: Call, length: int) -> bool:
+        """Short, or pixels in binary, which need no reading."""
+        if b"content-encoding" in call.header_fields:
+            return False
+        return length <= _LIGHT_JSON_BYTES or (
+            length <= _LIGHT_BINARY_BYTES and b"inference-header-content-length" in call.header_fields
+        )
+
 
 router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
 direct_router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"], route_class=TensorRoute)
 
+_LIGHT_JSON_BYTES = 32 * 1024
+_LIGHT_BINARY_BYTES = 2**20
 _PLATFORM = "pytorch_safetensors"
 _EXTENSIONS = ["binary_tensor_data", "classification", "model_configuration", "statistics"]
 _ALL_OUTPUTS = [RequestedOutput(name="probabilities"), RequestedOutput(name="label")]
@@ -127,7 +138,7 @@ async def server_live() -> ServerLive:
 @router.get("/health/ready", responses=problems(503))
 async def server_ready(parts: Parts) -> ServerReady:
     """The default model can answer, as for `/readyz`."""
-    parts.models.get()
+    parts.check_ready()
     return {"ready": True}
 
 

@@ -1,0 +1,139 @@
+"""What is let in, so that what was let in is answered soon: by how long it has waited, and by the bytes that wait.
+
+A request whose body has arrived runs to its end in one go on the event loop, so requests queue where the loop can't
+see them, in the sockets' buffers. What it can see are *turns*: the sockets that became readable while it was busy are
+all read one after the other, in the order in which that happened. A request that is read in this turn arrived after the
+last turn began, if the loop has been busy since, and after its connection's last answer. The later of both tells how
+long it may have waited.
+"""
+
+import logging
+from asyncio import AbstractEventLoop, get_running_loop
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from time import perf_counter
+from typing import TypeVar
+
+import torch
+
+from app.errors import OverCapacityError
+from app.telemetry import Telemetry
+
+__all__ = ["Gate", "HeavyWork", "PendingBodies"]
+
+Result = TypeVar("Result")
+
+logger = logging.getLogger(__name__)
+
+_AT_LEAST = 0.25  # of the delay is spent on answers in each turn, however long the last one was
+_ALWAYS_ADMITTED = 4  # requests a turn, however long each of them takes
+_BUSY_SECONDS = 0.001  # a shorter pause between two turns is none
+_MOST_HEAVY_CALLS = 8  # at work or waiting, in one worker
+_LOG_SECONDS = 10.0
+
+
+class Gate:
+    """Refuses what has waited too long, so that what comes after it need not."""
+
+    def __init__(self, max_delay_seconds: float, telemetry: Telemetry) -> None:
+        self._max_delay = max_delay_seconds
+        self._telemetry = telemetry
+        self._in_turn = False
+        self._began = 0.0  # this turn
+        self._busy_since = 0.0  # the turn before, or this one where the loop was idle
+        self._ended = 0.0  # the turn before
+        self._admitted = 0
+        self._refused = 0
+        self._refused_unlogged = 0
+        self._logged_at = float("-inf")
+
+    def admits(self, silent_since: float, loop: AbstractEventLoop) -> bool:
+        """Whether a request that was read just now will be answered.
+
+        Args:
+            silent_since: when its connection was last heard of, or answered, by `perf_counter`.
+            loop: the running one.
+        """
+        now = perf_counter()
+        if not self._in_turn:
+            self._in_turn = True
+            self._busy_since = self._began if now - self._ended < _BUSY_SECONDS else now
+            self._began = now
+            loop.call_soon(self._end_turn)  # runs once all sockets that are readable now have been read
+        if (
+            now - max(self._busy_since, silent_since) > self._max_delay
+            and now - self._began > self._max_delay * _AT_LEAST
+            and self._admitted >= _ALWAYS_ADMITTED
+        ):
+            self._refused += 1
+            return False
+        self._admitted += 1
+        return True
+
+    def _end_turn(self) -> None:
+        self._in_turn = False
+        self._ended = perf_counter()
+        self._admitted = 0
+        if self._refused:
+            self._telemetry.refused("overload", self._refused)
+            self._refused_unlogged += self._refused
+            self._refused = 0
+            if self._ended - self._logged_at > _LOG_SECONDS:
+                logger.warning("Over capacity: %d requests refused.", self._refused_unlogged)
+                self._logged_at = self._ended
+                self._refused_unlogged = 0
+
+
+class HeavyWork:
+    """One thread for calls that would hold up the event loop; a second one would share the same core."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+        self._thread = ThreadPoolExecutor(1, "heavy-work", torch.set_num_threads, (1,))
+        self._calls = 0
+
+    async def run(self, function: Callable[[], Result]) -> Result:
+        """Call a function in that thread.
+
+        Raises:
+            OverCapacityError: too many wait for it already.
+        """
+        if self._calls >= _MOST_HEAVY_CALLS:
+            self._telemetry.refused("heavy_work")
+            raise OverCapacityError("Too many long requests at once; try again, or send smaller ones.")
+        self._calls += 1
+        try:
+            return await get_running_loop().run_in_executor(self._thread, function)
+        finally:
+            self._calls -= 1
+
+
+class PendingBodies:
+    """The bytes of bodies that are still arriving, or that wait for a thread, and what they may add up to."""
+
+    def __init__(self, max_bytes: int, telemetry: Telemetry) -> None:
+        self._max_bytes = max_bytes
+        self._telemetry = telemetry
+        self._bytes = 0
+
+    @contextmanager
+    def body(self) -> Iterator[Callable[[int], None]]:
+        """One more body, for as long as this context lasts; the function that it gives takes the size of each chunk.
+
+        That function raises OverCapacityError where all bodies together would have too many bytes.
+        """
+        held = 0
+
+        def add(size: int) -> None:
+            nonlocal held
+            if self._bytes + size > self._max_bytes:
+                self._telemetry.refused("pending_bytes")
+                raise OverCapacityError("Too many long requests at once; try again, or send smaller ones.")
+            self._bytes += size
+            held += size
+
+        try:
+            yield add
+        finally:
+            self._bytes -= held

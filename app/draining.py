@@ -1,0 +1,51 @@
+"""Stopping without losing a request: SIGTERM first makes the service unready, then, a while later, ends it."""
+
+import logging
+import signal
+from asyncio import get_running_loop
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+__all__ = ["Draining"]
+
+logger = logging.getLogger(__name__)
+
+
+class Draining:
+    """Whether the service is about to stop, so that whoever balances the load sends it nothing new."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self.begun = False
+
+    @contextmanager
+    def on_sigterm(self) -> Iterator[None]:
+        """Stand before the server's own handler of SIGTERM, which stops listening at once; a second SIGTERM reaches it.
+
+        Must be entered in the running event loop, after the server has set its handlers. Without one, as in a thread
+        that is not the main one, nothing is changed.
+        """
+        stop = signal.getsignal(signal.SIGTERM)
+        if not callable(stop):
+            yield
+            return
+        loop = get_running_loop()
+
+        def drain(number: int, frame: FrameType | None) -> None:
+            if self.begun:
+                stop(number, frame)
+                return
+            self.begun = True
+            logger.info("Unready from now on; will stop listening in %g s.", self._seconds)
+            loop.call_soon_threadsafe(loop.call_later, self._seconds, stop, number, frame)
+
+        try:
+            signal.signal(signal.SIGTERM, drain)
+        except ValueError:  # only the main thread may
+            yield
+            return
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, stop)
