@@ -31,12 +31,11 @@ from app.components import Components
 from app.errors import BadRequestError, OverCapacityError, ServiceError, TooLargeError, problem_response
 from app.settings import Settings
 
-__all__ = ["ALWAYS_ANSWERED", "Answer", "Call", "DirectRoute", "Front", "Match", "declared_length"]
+__all__ = ["ALWAYS_ANSWERED", "Answer", "BodilessRoute", "Call", "DirectRoute", "Front", "Match", "declared_length"]
 
-_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+_REQUEST_ID = re.compile(rb"[!#-\[\]-~]{1,128}")  # printable, and the same in JSON
 _MAX_LENGTH_DIGITS = 18  # of a Content-Length; int() itself refuses some thousands
 ALWAYS_ANSWERED = frozenset(("/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"))
-_OVER_CAPACITY = OverCapacityError("More requests arrive than can be answered soon; try again in a second.")
 _CLIENT_CLOSED_REQUEST = 499  # nginx's number for a client that left before its answer; never sent, only counted
 
 
@@ -99,6 +98,20 @@ class DirectRoute(APIRoute):
         return result if isinstance(result, Response) else orjson.dumps(result)
 
 
+class BodilessRoute(DirectRoute):
+    """A direct route that reads no body."""
+
+    @staticmethod
+    def max_body_bytes(settings: Settings) -> int:  # noqa: ARG004 - none, whatever the settings
+        """A short one is read, and means nothing."""
+        return 1024
+
+    @staticmethod
+    def is_light(call: Call, length: int) -> bool:  # noqa: ARG004 - always
+        """There is nothing to read."""
+        return True
+
+
 def _parse(options: type[BaseModel], query: bytes) -> BaseModel:
     try:
         return options.model_validate(dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)))
@@ -152,14 +165,20 @@ class Front:
 
     def call(self, path: str, query: bytes, header_fields: dict[bytes, bytes]) -> Call:
         """A new call, under the id that its client gave it, or a new one."""
-        request_id = header_fields.get(b"x-request-id")
-        if request_id is None or not _REQUEST_ID.fullmatch(request_id):
-            request_id = b"%s-%x" % (self._id_prefix, next(self._id_number))
-        return Call(path, query, header_fields, request_id, self.components)
+        return Call(path, query, header_fields, self._identify(header_fields), self.components)
 
-    def turn_away(self, call: Call) -> Answer:
-        """Answer a call that was not admitted."""
-        return _with_id(problem_response(_OVER_CAPACITY, call.path, call.request_id), call)
+    def _identify(self, header_fields: dict[bytes, bytes]) -> bytes:
+        request_id = header_fields.get(b"x-request-id")
+        if request_id is not None and _REQUEST_ID.fullmatch(request_id):
+            return request_id
+        return b"%s-%x" % (self._id_prefix, next(self._id_number))
+
+    def turn_away(self, path: str, header_fields: dict[bytes, bytes]) -> Answer:
+        """Answer a request that was not admitted, as cheaply as can be."""
+        request_id = self._identify(header_fields)
+        template = _TURNED_AWAY["/v2" if path.startswith("/v2/") else "/"]
+        headers = [*template.headers, (b"content-length", b"%d" % (len(template.content) + len(request_id) - 2))]
+        return Answer(503, [*headers, (b"x-request-id", request_id)], template.content % request_id)
 
     def answer(self, match: Match, call: Call) -> Answer:
         """Answer a call whose body has arrived; whatever goes wrong is an answer, too."""
@@ -189,9 +208,10 @@ class Front:
             return
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         call = self.call(path, scope["query_string"], dict(scope["headers"]))
-        match = self.match(scope["method"].encode(), path)
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]  # the server leaves the body out
+        match = self.match(method.encode(), path)
         if match is None:
-            await self._pass_on(call, scope, receive, send)
+            await self._pass_on(call, {**scope, "method": method, "request_id": call.request_id}, receive, send)
             return
         try:
             answer = await self._read_and_answer(match, call, receive)
@@ -221,15 +241,22 @@ class Front:
                 message["headers"].append((b"x-request-id", call.request_id))
             await send(message)
 
-        scope["request_id"] = call.request_id
-        method = scope["method"]
-        passed = {**scope, "method": "GET"} if method == "HEAD" else scope  # the server leaves the body out
         with suppress(Exception):  # it is answered and logged by then; FastAPI raises it again only for the server
-            await self._fastapi(passed, receive, identified_send)
-        self._count(method, getattr(passed.get("route"), "path", "unmatched"), status, call)
+            await self._fastapi(scope, receive, identified_send)
+        self._count(scope["method"], getattr(scope.get("route"), "path", "unmatched"), status, call)
 
     def _count(self, method: str, route: str, status: int, call: Call) -> None:
         self.components.telemetry.request(method, route, status, perf_counter() - call.started)
+
+
+def _turned_away(path: str) -> Answer:
+    error = OverCapacityError("More requests arrive than can be answered soon; try again in a second.")
+    response = problem_response(error, path, b"%b")
+    headers = [field for field in response.raw_headers if field[0] != b"content-length"]
+    return Answer(response.status_code, headers, bytes(response.body))
+
+
+_TURNED_AWAY = {path: _turned_away(path) for path in ("/", "/v2")}  # with %b in the place of the request's id
 
 
 def _with_id(response: Response, call: Call) -> Answer:
@@ -265,6 +292,8 @@ async def _read_body(receive: Receive, call: Call, max_bytes: int, add: Callable
 
 
 def declared_length(header_fields: dict[bytes, bytes]) -> int | None:
-    """The Content-Length, if there is a readable one; one of absurdly many digits counts as the longest."""
-    declared = header_fields.get(b"content-length", b"")
-    return int(declared[:_MAX_LENGTH_DIGITS]) if declared.isdigit() else None
+    """How many bytes the body will have, if its headers tell; of absurdly many digits, the first some count."""
+    declared = header_fields.get(b"content-length", b"0")
+    if b"transfer-encoding" in header_fields or not declared.isdigit():
+        return None
+    return int(declared[:_MAX_LENGTH_DIGITS])

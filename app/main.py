@@ -32,6 +32,7 @@ _ROUTERS = (
     explain.router,
     feedback.router,
     open_inference.direct_router,
+    open_inference.probes,
     open_inference.router,
     models_routes.router,
     metrics.router,

@@ -16,7 +16,7 @@ from app import __version__
 from app.classifier.softmax import SIDE
 from app.components import Components, Parts
 from app.errors import BadRequestError, NoSuchModelError, ServiceError
-from app.front import Call, DirectRoute
+from app.front import BodilessRoute, Call, DirectRoute
 from app.live_models import LiveModel
 from app.open_inference.bodies import compress, decompress, split_body
 from app.open_inference.schemas import (
@@ -61,6 +61,7 @@ class TensorRoute(DirectRoute):
 
 router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
 direct_router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"], route_class=TensorRoute)
+probes = APIRouter(prefix="/v2", tags=["Open Inference Protocol"], route_class=BodilessRoute)
 
 _LIGHT_JSON_BYTES = 32 * 1024
 _LIGHT_BINARY_BYTES = 2**20
@@ -129,16 +130,16 @@ _INFER: dict[str, Any] = {
 }
 
 
-@router.get("/health/live")
-async def server_live() -> ServerLive:
+@probes.get("/health/live")
+def server_live(call: Call) -> ServerLive:  # noqa: ARG001 - every direct route is given its call
     """The process answers."""
     return {"live": True}
 
 
-@router.get("/health/ready", responses=problems(503))
-async def server_ready(parts: Parts) -> ServerReady:
+@probes.get("/health/ready", responses=problems(503))
+def server_ready(call: Call) -> ServerReady:
     """The default model can answer, as for `/readyz`."""
-    parts.check_ready()
+    call.components.check_ready()
     return {"ready": True}
 
 
