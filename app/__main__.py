@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from typer.core import TyperGroup
 from uvicorn.config import LOGGING_CONFIG
 
+from app import server
 from app.settings import Settings
 
 
@@ -51,7 +52,7 @@ def serve(
     os.environ |= {f"SOFTMAX_{name}": str(value) for name, value in flags.items() if value is not None}
     settings = _settings()
     with _shared_metrics() if settings.workers > 1 else nullcontext():
-        uvicorn.run(
+        config = uvicorn.Config(
             "app.main:create_app",
             factory=True,
             host=settings.host,
@@ -65,6 +66,7 @@ def serve(
             timeout_graceful_shutdown=settings.stop_seconds,
             log_config=_log_config(),
         )
+        server.run(config)
 
 
 @contextmanager

@@ -1,0 +1,139 @@
+"""Over capacity: a quick 503 for some, an answer for the others, and probes always."""
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import httpx
+import pytest
+
+from app.classifier import artifact
+from tests import drawings
+from tests.conftest import make_metadata, make_model, running_server
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server that has no time: all but the first requests of a turn of its event loop are too many."""
+    folder = tmp_path_factory.mktemp("models")
+    artifact.save(folder / "fashion-mnist" / artifact.FILE_NAME, make_model(), make_metadata())
+    with running_server(folder, SOFTMAX_MAX_DELAY_MS="0.001", SOFTMAX_MAX_PENDING_BYTES="64KiB") as url:
+        yield url
+
+
+def connect(server: str) -> socket.socket:
+    host, port = server.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=10)
+
+
+def pipelined(server: str, request: bytes, count: int) -> list[bytes]:
+    """Send the same request many times in one go, so that all are read in one turn; return the answers."""
+    with connect(server) as client:
+        client.sendall(request * count)
+        received = b""
+        while received.count(b"HTTP/1.1 ") < count or not received.endswith(b"}"):
+            received += client.recv(65536)
+    return [b"HTTP/1.1 " + answer for answer in received.split(b"HTTP/1.1 ")[1:]]
+
+
+def post(path: str, extra: bytes = b"") -> bytes:
+    content = drawings.png()
+    head = b"POST %s HTTP/1.1\r\nHost: s\r\nContent-Type: image/png\r\n%sContent-Length: %d\r\n\r\n"
+    return head % (path.encode(), extra, len(content)) + content
+
+
+def posted_by_many(server: str, request: bytes, count: int) -> list[bytes]:
+    """The same over as many connections, sent while the server is busy with the first."""
+    with ExitStack() as stack:
+        clients = [stack.enter_context(connect(server)) for _ in range(count)]
+        for client in clients:
+            client.sendall(request)
+        return [client.recv(65536) for client in clients]
+
+
+def statuses(answers: list[bytes]) -> set[bytes]:
+    return {answer[9:12] for answer in answers}
+
+
+@pytest.mark.parametrize("extra", [b"", b"X-Request-ID: order-66\r\n"], ids=["unparsed", "parsed"])
+def test_what_cannot_be_answered_soon_is_told_when_to_come_back(server: str, extra: bytes) -> None:
+    for _ in range(20):  # until enough arrive in one turn
+        answers = posted_by_many(server, post("/predict", extra), 40)
+        refusals = [answer for answer in answers if answer[9:12] == b"503"]
+        if refusals:
+            break
+
+    assert statuses(answers) == {b"200", b"503"}
+    head, _, body = refusals[0].partition(b"\r\n\r\n")
+    problem = httpx.Response(503, content=body).json()
+    assert b"retry-after: 1" in head.lower()
+    assert b"content-type: application/problem+json" in head
+    assert b"x-request-id: " + problem["request_id"].encode() in head
+    assert problem["title"] == "Over capacity"
+    if extra:
+        assert problem["request_id"] == "order-66"
+
+
+def test_a_refused_connection_goes_on_to_be_served(server: str) -> None:
+    answers = pipelined(server, post("/predict"), 30)
+    time.sleep(0.1)
+
+    assert statuses(answers) <= {b"200", b"503"}
+    assert httpx.post(f"{server}/predict", files={"file": drawings.png()}).status_code == 200
+
+
+def test_the_open_inference_protocol_gets_its_own_error_member(server: str) -> None:
+    request = post("/v2/models/fashion-mnist/infer")
+    for _ in range(20):
+        refusals = [answer for answer in posted_by_many(server, request, 40) if answer[9:12] == b"503"]
+        if refusals:
+            break
+
+    assert b'"error":"More requests arrive' in refusals[0]
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/v2/health/live", "/v2/health/ready"])
+def test_probes_are_answered_however_many(server: str, path: str) -> None:
+    answers = posted_by_many(server, f"GET {path} HTTP/1.1\r\nHost: s\r\n\r\n".encode(), 60)
+
+    assert statuses(answers) == {b"200"}
+
+
+def test_metrics_are_answered_and_count_the_refusals(server: str) -> None:
+    posted_by_many(server, post("/predict"), 100)
+
+    text = httpx.get(f"{server}/metrics", headers={"Accept": "text/plain"}).text
+
+    assert 'softmax_refused_requests_total{reason="overload"}' in text
+
+
+def test_bodies_that_wait_may_not_outgrow_their_budget(server: str) -> None:
+    head = b"POST /predict HTTP/1.1\r\nHost: s\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunk = b"%x\r\n%b\r\n" % (40_000, bytes(40_000))
+    with connect(server) as first, connect(server) as second:
+        first.sendall(head + chunk)
+        time.sleep(0.3)
+        second.sendall(head + chunk)
+
+        answer = second.recv(65536)
+
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"Too many long requests at once" in answer
+    assert httpx.post(f"{server}/predict", files={"file": drawings.png()}).status_code == 200
+
+
+def test_what_takes_long_does_not_hold_up_the_rest(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("models")
+    artifact.save(folder / "fashion-mnist" / artifact.FILE_NAME, make_model(), make_metadata())
+    large = drawings.png(drawings.noise().resize((1800, 1800)))
+    with running_server(folder) as url, ExitStack() as stack:
+        host, port = url.removeprefix("http://").split(":")
+        for _ in range(6):
+            client = stack.enter_context(socket.create_connection((host, int(port)), timeout=10))
+            head = b"POST /predict?resize=true HTTP/1.1\r\nHost: s\r\nContent-Type: image/png\r\n"
+            client.sendall(head + b"Content-Length: %d\r\n\r\n" % len(large) + large)
+
+        answer = httpx.post(f"{url}/predict", files={"file": drawings.png()}, timeout=5)
+
+    assert answer.status_code == 200
