@@ -8,7 +8,7 @@ TORCH_INDEX_URL ?=
 bin := .venv/bin
 pip := $(bin)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: help serve train test lint format bench-training bench-serving constraints clean
+.PHONY: help serve train test soak lint format bench-training bench-serving constraints clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -22,6 +22,9 @@ train: .venv/train.done ## fit softmax regression to Fashion-MNIST (ARGS="--epoc
 
 test: .venv/dev.done ## run the tests (ARGS="-k predict")
 	$(bin)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+
+soak: .venv/dev.done ## run the tests that take minutes, one after another (ARGS="-k swaps")
+	$(bin)/python -m pytest -m soak --capture no $(ARGS)
 
 lint: .venv/dev.done ## check style and types
 	$(bin)/ruff check

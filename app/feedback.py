@@ -12,7 +12,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from app.classifier.intervals import wilson_interval
 from app.classifier.metadata import Evaluation
-from app.live_models import LiveModel, LiveModels
+from app.live_model import LiveModel
+from app.live_models import LiveModels
 from app.schemas import FeedbackFigures, Judgment
 
 __all__ = ["FeedbackCounters", "feedback_figures", "feedback_gauges"]
@@ -51,6 +52,11 @@ class FeedbackCounters:
         self._answers.labels(*served, judgment["true_label"], judgment["label"]).inc()
         self._bins.labels(*served, confidence_bin, str(judgment["correct"]).lower()).inc()
         self._confidence.labels(*served, confidence_bin).inc(confidence)
+
+    def forget(self, model: str) -> None:
+        """Drop what was counted of this model."""
+        for metric in (self._answers, self._bins, self._confidence):
+            metric.remove_by_labels({"model": model})
 
 
 class _Counts(NamedTuple):

@@ -1,146 +1,63 @@
-"""The models being served."""
+"""The models being served: loaded, proven, swapped and dropped as their files come and go."""
 
 import logging
-from collections.abc import Iterator, Sequence
-from itertools import repeat
+from collections.abc import Iterator
 from pathlib import Path
-
-import torch
-from torch import Tensor
+from typing import Literal, NamedTuple, TypeVar
 
 from app.classifier import artifact
 from app.classifier.artifact import Artifact
 from app.classifier.errors import ModelFileError
-from app.classifier.explanation import Explanation, explain
-from app.classifier.images import stack, to_tensor
-from app.classifier.pixel_statistics import Oddity
-from app.classifier.softmax import SIDE
-from app.errors import NoSuchLabelError, NoSuchModelError, NotReadyError, UncalibratedModelError
-from app.schemas import ModelReference, Prediction, Templates
+from app.errors import NoSuchModelError, NotReadyError
+from app.live_model import LiveModel
 
-__all__ = ["LiveModel", "LiveModels"]
+__all__ = ["Change", "LiveModels"]
 
 logger = logging.getLogger(__name__)
 
 _PREFERRED_DEFAULT = "fashion-mnist"
 
-
-_ODDITIES: dict[Oddity, str] = {
-    "blank": "The image is blank: all its pixels are the same.",
-    "inverted": "The image looks inverted: ask for invert=true if it is dark on light.",
-    "unusual": "The image looks unlike the training images: the answer may mean nothing.",
-}
+Look = tuple[int, ...]  # what a file looks like from outside; any change of its content changes this too
+_NEVER: Look = ()
+Entry = TypeVar("Entry")
 
 
-class LiveModel:
-    """A loaded model under the name of its folder."""
+class Change(NamedTuple):
+    """What became of a model when its file changed."""
 
-    def __init__(self, name: str, loaded: Artifact) -> None:
-        self.name = name
-        self.version = loaded.version
-        self.metadata = loaded.metadata
-        self.reference: ModelReference = {"name": name, "version": loaded.version}
-        self._model = loaded.model
-        self._labels = loaded.metadata.labels
-        self._pixel_statistics = loaded.pixel_statistics
-        self._conformal = loaded.conformal
-
-    def predict(self, image: bytes) -> Prediction:
-        """Classify one image, as `read_pixels` returns it, and warn where it looks unlike the training images."""
-        values = to_tensor(image).float()
-        oddity = self._pixel_statistics.oddity(image, values) if self._pixel_statistics else None
-        return self._prediction(self._model.classify(values).tolist(), oddity)
-
-    def predict_batch(self, images: Sequence[bytes]) -> list[Prediction]:
-        """Classify images, as `read_pixels` returns them, all in one matrix product."""
-        if not images:
-            return []
-        values = stack(images).float()
-        rows = self._model.classify(values).tolist()
-        oddities = self._pixel_statistics.oddities(images, values) if self._pixel_statistics else repeat(None)
-        return [self._prediction(row, oddity) for row, oddity in zip(rows, oddities, strict=False)]
-
-    def add_prediction_set(self, prediction: Prediction, coverage: float) -> None:
-        """Add to a prediction the smallest set of labels that holds the truth with probability `coverage`.
-
-        Raises:
-            UncalibratedModelError: the model file has no conformal scores.
-        """
-        if self._conformal is None:
-            raise UncalibratedModelError(
-                f"Model {self.name} was fitted without validation images, so no coverage is known; ask without it."
-            )
-        class_ids = self._conformal.class_ids(list(prediction["probabilities"].values()), coverage)
-        prediction["coverage"] = coverage
-        prediction["prediction_set"] = [self._labels[class_id] for class_id in class_ids]
-
-    def explain(self, image: bytes, against: str | None = None) -> Explanation:
-        """Take the answer to one image apart; `against` is a label; None: the nearest rival's.
-
-        Raises:
-            NoSuchLabelError: the model has no such label.
-        """
-        if against is not None:
-            self.check_label(against)
-        return explain(self._model, to_tensor(image), None if against is None else self._labels.index(against))
-
-    def check_label(self, label: str) -> None:
-        """Do nothing where the model has this label.
-
-        Raises:
-            NoSuchLabelError: it has not.
-        """
-        if label not in self._labels:
-            raise NoSuchLabelError(f"Model {self.name} has no label {label[:80]!r}; it has {', '.join(self._labels)}.")
-
-    def templates(self) -> Templates:
-        """The weights and biases, as pictures of the classes."""
-        weights = self._model.weight.view(-1, SIDE, SIDE).tolist()
-        return {
-            "model": self.reference,
-            "bias": dict(zip(self._labels, self._model.bias.tolist(), strict=True)),
-            "weights": dict(zip(self._labels, weights, strict=True)),
-        }
-
-    def probabilities(self, images: Tensor) -> Tensor:
-        """uint8 [N, 784] in 0-255, or float32 [N, 784] in 0-1 -> float32 [N, C]."""
-        if images.dtype == torch.uint8:
-            return self._model.classify(images)
-        return self._model.probabilities(images)
-
-    def _prediction(self, row: list[float], oddity: Oddity | None) -> Prediction:
-        confidence = max(row)
-        class_id = row.index(confidence)
-        prediction: Prediction = {
-            "label": self._labels[class_id],
-            "class_id": class_id,
-            "confidence": confidence,
-            "probabilities": dict(zip(self._labels, row, strict=True)),
-            "model": self.reference,
-        }
-        if oddity is not None:
-            prediction["warnings"] = [{"code": oddity, "detail": _ODDITIES[oddity]}]
-        return prediction
+    model: str
+    outcome: Literal["added", "swapped", "refused", "removed"]
 
 
 class LiveModels:
-    """Every model under one folder, by name; and why each of the others could not be loaded."""
+    """Every model under one folder, by name; and why each of the others could not be loaded.
 
-    def __init__(self, folder: Path, default: str | None = None) -> None:
+    Attributes:
+        default_name: the model that answers when none is named; chosen once, and never another while this lives.
+        failures: by name, why a model file was refused. A version of that model which was loaded before goes on being
+            served.
+        folder_problem: why the folder can't be read; what is loaded goes on being served. None: it can.
+    """
+
+    def __init__(self, folder: Path, default: str | None = None, min_accuracy: float | None = None) -> None:
         """Load all that is there. What can't be loaded is logged and kept in `failures`, not raised.
 
         Args:
-            folder: each of its sub-folders with a model file is a model.
+            folder: each of its sub-folders with a model file is a model; hidden ones are left out.
             default: the model that answers when none is named; None: fashion-mnist, else the first by name.
+            min_accuracy: models of a lower test accuracy are refused; None: none is.
         """
         self._folder = folder
+        self._min_accuracy = min_accuracy
         self._models: dict[str, LiveModel] = {}
         self.failures: dict[str, str] = {}
-        for path in self._paths():
-            self._load(path)
-        self.default_name = default or self._choose_default()
-        if self.default_name not in self._models:
-            logger.error("Not ready: %s", self._why_unready(self.default_name))
+        self.folder_problem: str | None = None
+        self.default_name = default or _PREFERRED_DEFAULT
+        self._is_default_open = default is None
+        self._is_ready = True
+        self._tried: dict[str, Look] = {}  # the files as they were when they were loaded or refused
+        self._seen = self._look() or {}  # the files at the last look
+        self.refresh()
 
     def __iter__(self) -> Iterator[LiveModel]:
         return iter(self._models.values())
@@ -160,27 +77,113 @@ class LiveModels:
             raise NotReadyError(self._why_unready(wanted))
         raise NoSuchModelError(f"There is no model {name[:80]!r}; there is {', '.join(self._models) or 'none'}.")
 
-    def _choose_default(self) -> str:
-        names = sorted(self._models.keys() | self.failures.keys())
-        return _PREFERRED_DEFAULT if _PREFERRED_DEFAULT in names or not names else names[0]
+    def refresh(self) -> list[Change]:
+        """Look at the files, and serve what has changed; to be called again and again, from any one thread at a time.
 
-    def _paths(self) -> list[Path]:
-        try:
-            return sorted(self._folder.glob(f"*/{artifact.FILE_NAME}"))
-        except OSError as error:
-            logger.error("Models folder %s can't be read: %s.", self._folder, error.strerror)
+        A change counts once two looks in a row find the same, so that a file which is still being written, or away
+        between a removal and a copy, is left alone. New dictionaries take the place of the old in one step: whoever
+        reads them meanwhile is not disturbed.
+        """
+        found = self._look()
+        if found is None:
             return []
+        before, self._seen = self._seen, found
+        changed = [name for name in found.keys() | self._tried.keys() if found.get(name) != self._tried.get(name)]
+        settled = sorted(name for name in changed if found.get(name) == before.get(name))
+        changes = [self._load(name, found[name]) if name in found else self._drop(name) for name in settled]
+        self._settle_default()
+        return [change for change in changes if change is not None]
 
-    def _load(self, path: Path) -> None:
-        name = path.parent.name
+    def _look(self) -> dict[str, Look] | None:
         try:
-            self._models[name] = LiveModel(name, artifact.load(path))
+            folders = [folder for folder in self._folder.iterdir() if _is_name(folder.name)]
+        except OSError as error:
+            self._set_folder_problem(f"Models folder {self._folder} can't be read: {error.strerror}.")
+            return None
+        self._set_folder_problem(None)
+        looks = {folder.name: _look_at(folder / artifact.FILE_NAME) for folder in folders}
+        return {name: look for name, look in looks.items() if look is not None}
+
+    def _set_folder_problem(self, problem: str | None) -> None:
+        if problem is not None and problem != self.folder_problem:
+            served = ", ".join(self._models)
+            logger.error("%s%s", problem, f" Served as before: {served}." if served else "")
+        self.folder_problem = problem
+
+    def _load(self, name: str, look: Look) -> Change | None:
+        path = self._folder / name / artifact.FILE_NAME
+        self._tried[name] = look
+        try:
+            model = LiveModel(name, self._prove(path))
         except ModelFileError as error:
-            self.failures[name] = str(error)
-            logger.error("%s", error)
-        else:
-            logger.info("Model %s, version %s, loaded from %s.", name, self._models[name].version, path)
+            return self._refuse(name, error)
+        except Exception as error:  # noqa: BLE001 - whatever a file does to its reader, the others are served
+            return self._refuse(name, ModelFileError(path, f"it can't be loaded ({error!r})"))
+        self.failures = _without(self.failures, name)
+        served = self._models.get(name)
+        if served is not None and served.version == model.version:
+            return None
+        self._models = dict(sorted({**self._models, name: model}.items()))
+        replaced = f", in the place of {served.version}" if served else ""
+        logger.info("Model %s, version %s, loaded from %s%s.", name, model.version, path, replaced)
+        return Change(name, "swapped" if served else "added")
+
+    def _prove(self, path: Path) -> Artifact:
+        loaded = artifact.load(path)
+        accuracy = loaded.metadata.evaluation.accuracy
+        if self._min_accuracy is not None and accuracy < self._min_accuracy:
+            raise ModelFileError(
+                path, f"its test accuracy, {accuracy:.4f}, is below SOFTMAX_MIN_ACCURACY, {self._min_accuracy:.4f}"
+            )
+        return loaded
+
+    def _refuse(self, name: str, error: ModelFileError) -> Change | None:
+        reason = str(error)
+        if isinstance(error.__cause__, OSError):  # a share that is away, too many open files: it may pass, so try again
+            self._tried[name] = _NEVER
+            if self.failures.get(name) == reason:
+                return None
+        self.failures = {**self.failures, name: reason}
+        served = self._models.get(name)
+        logger.error("%s%s", reason, f" Version {served.version} goes on being served." if served else "")
+        return Change(name, "refused")
+
+    def _drop(self, name: str) -> Change:
+        del self._tried[name]
+        self.failures = _without(self.failures, name)
+        self._models = _without(self._models, name)
+        logger.info("Model %s is no longer served: its file was removed.", name)
+        return Change(name, "removed")
+
+    def _settle_default(self) -> None:
+        names = sorted(self._models.keys() | self.failures.keys())
+        if self._is_default_open and names:
+            self._is_default_open = False
+            if _PREFERRED_DEFAULT not in names:
+                self.default_name = names[0]
+        was_ready, self._is_ready = self._is_ready, self.default_name in self._models
+        if was_ready and not self._is_ready:
+            logger.error("Not ready: %s", self._why_unready(self.default_name))
 
     def _why_unready(self, name: str) -> str:
         missing = f"Model file {self._folder / name / artifact.FILE_NAME}: it does not exist."
-        return self.failures.get(name, missing)
+        return self.failures.get(name) or self.folder_problem or missing
+
+
+def _is_name(folder: str) -> bool:
+    return not folder.startswith(".") and folder.isprintable()  # what is no text can't be shown, logged or asked for
+
+
+def _look_at(path: Path) -> Look | None:
+    """None: there is no such file. One that can't be looked at is there: loading it says what is wrong."""
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        return (error.errno or 0,)
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev
+
+
+def _without(entries: dict[str, Entry], name: str) -> dict[str, Entry]:
+    return {key: entry for key, entry in entries.items() if key != name}

@@ -1,8 +1,10 @@
 """The application: wiring only."""
 
+import asyncio
 import gc
+import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import torch
 from fastapi import FastAPI
@@ -25,6 +27,8 @@ from app.settings import Settings
 from app.telemetry import Telemetry
 
 __all__ = ["Service", "create_app"]
+
+logger = logging.getLogger(__name__)
 
 _ROUTERS = (
     predict.router,
@@ -63,7 +67,7 @@ def create_app(settings: Settings | None = None) -> Service:
         lifespan=_lifespan,
     )
     settings = settings or Settings()
-    models = LiveModels(settings.models_dir, settings.default_model)
+    models = LiveModels(settings.models_dir, settings.default_model, settings.min_accuracy)
     app.state.components = Components(settings, models, Telemetry(models), Draining(settings.drain_seconds))
     direct = [route for router in _ROUTERS for route in router.routes if isinstance(route, DirectRoute)]
     app.front = Front(super(Service, app).__call__, direct, app.state.components)
@@ -80,10 +84,24 @@ async def _lifespan(app: Service) -> AsyncIterator[dict[str, Front]]:
     torch.set_num_threads(1)  # the work of one request is too small to share out
     gc.collect()
     gc.freeze()  # what is loaded now stays: full collections need not walk it, and p99 keeps near p50
-    draining: Draining = app.state.components.draining
+    parts: Components = app.state.components
     # Inference mode is entered once: per request it would cost more than the matrix product.
-    with draining.on_sigterm(), torch.inference_mode():
+    with parts.draining.on_sigterm(), torch.inference_mode():
+        following = asyncio.create_task(_follow_files(parts))
         yield {"front": app.front}
+        following.cancel()
+        with suppress(asyncio.CancelledError):
+            await following
+
+
+async def _follow_files(parts: Components) -> None:
+    """Serve what the models folder holds, as it changes; files are read in a thread, while the service answers."""
+    while True:
+        await asyncio.sleep(parts.settings.models_poll_seconds)
+        try:
+            parts.telemetry.count_changes(await asyncio.to_thread(parts.models.refresh))
+        except Exception:
+            logger.exception("The models folder could not be looked at; what is loaded goes on being served.")
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

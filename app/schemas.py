@@ -187,10 +187,14 @@ class ModelCard(TypedDict):
 
 
 class ModelList(TypedDict):
-    """All models, and the model files that could not be loaded with the reason for each."""
+    """All models, and why model files were refused; of those an earlier version may be among the models.
+
+    `problem` says why the models folder can't be read, where it can't.
+    """
 
     models: list[ModelCard]
     failed: dict[str, str]
+    problem: NotRequired[str]
 
 
 class FeedbackFigures(TypedDict):
@@ -206,7 +210,7 @@ class FeedbackFigures(TypedDict):
 
 
 class LiveFigures(TypedDict):
-    """What the service has done since it started, over all its workers; feedback by the model's name."""
+    """What the models that are served have done since the start, over all workers; feedback by the model's name."""
 
     requests: int
     predictions: dict[str, int]

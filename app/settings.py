@@ -17,6 +17,12 @@ class Settings(BaseSettings):
     default_model: str | None = Field(
         default=None, description="answers when the caller names none; unset: fashion-mnist, else the first by name"
     )
+    min_accuracy: float | None = Field(
+        default=None, ge=0, le=1, description="models of a lower test accuracy are refused; unset: none is"
+    )
+    models_poll_seconds: PositiveFloat = Field(
+        default=0.25, le=60, description="time between looks at the models folder; a change is served after two looks"
+    )
     host: str = "127.0.0.1"
     port: NonNegativeInt = Field(default=8000, le=65535)
     workers: PositiveInt = Field(default=1, description="processes that answer, each with one thread of torch")

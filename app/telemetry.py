@@ -12,7 +12,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from prometheus_client.registry import Collector
 
 from app.feedback import FeedbackCounters, feedback_figures, feedback_gauges
-from app.live_models import LiveModels
+from app.live_models import Change, LiveModels
 from app.open_inference.schemas import ModelStatistics
 from app.open_inference.statistics import InferenceCounters, statistics
 from app.schemas import LiveFigures, Prediction
@@ -53,10 +53,24 @@ class Telemetry(Collector):
         )
         self.inferences = InferenceCounters(self._registry)
         Gauge("softmax_workers", "Processes that answer", multiprocess_mode="livesum", registry=self._registry).set(1)
+        self._swaps = Counter(
+            "softmax_model_swaps",
+            "Versions replaced by another while serving, counted by each worker",
+            ("model",),
+            registry=self._registry,
+        )
+        self._load_failures = Counter(
+            "softmax_model_load_failures",
+            "Model files refused, counted by each worker",
+            ("model",),
+            registry=self._registry,
+        )
         self._model_collector = _ModelCollector(models)
         self._registry.register(self._model_collector)
         self._request_series: dict[tuple[str, str, int], Histogram] = {}
         self._prediction_series: dict[tuple[str, str], Counter] = {}
+        self.count_changes(Change(model.name, "added") for model in models)
+        self.count_changes(Change(name, "refused") for name in models.failures)
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answered request."""
@@ -84,6 +98,18 @@ class Telemetry(Collector):
         """Count requests that were refused to keep the others fast."""
         self._refused_requests.labels(reason).inc(count)
 
+    def count_changes(self, changes: Iterable[Change]) -> None:
+        """Count what became of models, and forget the figures of models and versions that are no longer served."""
+        for name, outcome in changes:
+            self._swaps.labels(name).inc(outcome == "swapped")
+            self._load_failures.labels(name).inc(outcome == "refused")
+            if _shared_folder() is not None:
+                continue  # what workers share can't be erased; `_counted` leaves it out
+            if outcome in {"swapped", "removed"}:
+                self.feedback.forget(name)
+            if outcome == "removed":
+                self._forget(name)
+
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """All metrics as text, in the newest format that `accept` allows, and its content type."""
         try:
@@ -94,19 +120,19 @@ class Telemetry(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """What was counted, the models, and what follows from both."""
-        counted = list(self._all_workers().collect())
+        counted = self._counted()
         return [*counted, *feedback_gauges(feedback_figures(counted, self._models))]
 
     def inference_statistics(self, model: str, version: str) -> ModelStatistics:
         """What `inferences` counted, as the Open Inference Protocol shows it."""
-        return statistics(self._all_workers().collect(), model, version)
+        return statistics(self._counted(), model, version)
 
     def live_figures(self) -> LiveFigures:
         """The counters as JSON shows them."""
         requests = 0
         predictions: Tally[str] = Tally()
         unusual: Tally[str] = Tally()
-        counted = list(self._all_workers().collect())
+        counted = self._counted()
         for metric in counted:
             for sample in metric.samples:
                 if sample.name == "http_request_duration_seconds_count":
@@ -123,16 +149,42 @@ class Telemetry(Collector):
             "feedback": feedback_figures(counted, self._models),
         }
 
+    def _forget(self, model: str) -> None:
+        for metric in (self._predictions, self._unusual_inputs, self._swaps, self._load_failures):
+            metric.remove_by_labels({"model": model})
+        self._prediction_series = {key: series for key, series in self._prediction_series.items() if key[0] != model}
+        self.inferences.forget(model)
+
+    def _counted(self) -> list[Metric]:
+        """The figures of this process, or of all workers; without those of models and versions no longer served."""
+        versions = dict.fromkeys(self._models.failures, "") | {model.name: model.version for model in self._models}
+        metrics = list(self._all_workers().collect())
+        for metric in metrics:
+            metric.samples = [sample for sample in metric.samples if _is_of(versions, sample.labels)]
+        return metrics
+
     def _all_workers(self) -> CollectorRegistry:
         """The metrics of this process, or added up over all workers where there are several."""
-        folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+        folder = _shared_folder()
         if folder is None:
             return self._registry
-        _forget_dead_workers(Path(folder))
+        _forget_dead_workers(folder)
         registry = CollectorRegistry()
-        MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
+        MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]
         registry.register(self._model_collector)
         return registry
+
+
+def _is_of(versions: dict[str, str], labels: dict[str, str]) -> bool:
+    """Whether a sample is of no model, or of one that is served, or whose file was refused; and of that version."""
+    model = labels.get("model")
+    return model is None or (model in versions and labels.get("version", versions[model]) == versions[model])
+
+
+def _shared_folder() -> Path | None:
+    """Where several workers share what they count; None: there is one."""
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    return None if folder is None else Path(folder)
 
 
 def _forget_dead_workers(folder: Path) -> None:

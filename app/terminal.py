@@ -18,7 +18,8 @@ from app.classifier.images import read_pixels
 from app.classifier.picture import draw
 from app.errors import ServiceError
 from app.explanation_report import report
-from app.live_models import LiveModel, LiveModels
+from app.live_model import LiveModel
+from app.live_models import LiveModels
 from app.schemas import BorderReport, ExplanationReport, Prediction
 
 __all__ = ["cli"]

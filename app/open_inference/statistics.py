@@ -60,6 +60,12 @@ class InferenceCounters:
         """Count one refused request."""
         self._of(model).failures.observe(seconds)
 
+    def forget(self, model: str) -> None:
+        """Drop what was counted of this model."""
+        self._series.pop(model, None)
+        for metric in (self._images, self._steps, self._failures, self._last):
+            metric.remove_by_labels({"model": model})
+
     def _of(self, model: str) -> _Series:
         series = self._series.get(model)
         if series is None:

@@ -17,12 +17,16 @@ from app.uploads import OneImageRoute, read_image
 router = APIRouter(tags=["classification"], route_class=OneImageRoute)
 
 _MEDIA_TYPES = ("application/json", "image/png")
+_VERSION_HEADER = "X-Model-Version"  # a picture has no other place for it
 
 
 @router.post(
     "/explain",
     responses={
-        200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
+        200: {
+            "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
+            "headers": {_VERSION_HEADER: {"description": "with a picture", "schema": {"type": "string"}}},
+        },
         **documentation.problems(400, 404, 413, 415, 422, 503),
     },
     openapi_extra=documentation.one_image(),
@@ -38,7 +42,8 @@ def explain(call: Call, options: Annotated[ExplainOptions, Query()]) -> Explanat
     pixels = read_pixels(upload.content, name=upload.name, resize=options.resize, invert=options.invert)
     explanation = model.explain(pixels, options.against)
     if preferred(call.header_fields.get(b"accept", b"").decode("latin-1"), _MEDIA_TYPES) == "image/png":
-        return Response(draw(explanation, pixels, model.metadata.labels), media_type="image/png")
+        picture = draw(explanation, pixels, model.metadata.labels)
+        return Response(picture, headers={_VERSION_HEADER: model.version}, media_type="image/png")
     prediction = model.predict(pixels)
     if options.pixels:
         prediction["pixels"] = rows(pixels)

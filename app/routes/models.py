@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from app.components import Parts
-from app.live_models import LiveModel
+from app.live_model import LiveModel
 from app.routes.documentation import problems
 from app.schemas import ModelCard, ModelList, Templates
 
@@ -12,11 +12,15 @@ router = APIRouter(prefix="/models", tags=["models"])
 
 @router.get("")
 async def list_models(parts: Parts) -> ModelList:
-    """Every model that is served, and every model file that could not be loaded."""
-    return {
-        "models": [_card(model, parts.models.default_name) for model in parts.models],
-        "failed": parts.models.failures,
+    """Every model that is served, and every model file that was refused; an earlier version may be served on."""
+    models = parts.models
+    listed: ModelList = {
+        "models": [_card(model, models.default_name) for model in models],
+        "failed": models.failures,
     }
+    if models.folder_problem:
+        listed["problem"] = models.folder_problem
+    return listed
 
 
 @router.get("/{name}", responses=problems(404, 503))

@@ -17,7 +17,7 @@ from app.classifier.softmax import SIDE
 from app.components import Components, Parts
 from app.errors import BadRequestError, NoSuchModelError, ServiceError
 from app.front import BodilessRoute, Call, DirectRoute
-from app.live_models import LiveModel
+from app.live_model import LiveModel
 from app.open_inference.bodies import compress, decompress, split_body
 from app.open_inference.schemas import (
     IndexRequest,
@@ -151,18 +151,18 @@ async def server_metadata() -> ServerMetadata:
 
 @direct_router.post("/repository/index", responses=problems(400, 413), openapi_extra=_INDEX_BODY)
 def repository_index(call: Call) -> list[ModelIndexEntry]:
-    """Every model in the models folder; those that could not be loaded with the reason."""
+    """Every model in the models folder; with the reason where its file was refused."""
     wanted = _index_request(call.content)
     models = call.components.models
-    index: list[ModelIndexEntry] = [
-        {"name": model.name, "version": model.version, "state": "READY", "reason": ""} for model in models
-    ]
-    if not wanted.ready:
-        index += [
-            {"name": name, "version": "", "state": "UNAVAILABLE", "reason": reason}
-            for name, reason in models.failures.items()
-        ]
-    return index
+    index: dict[str, ModelIndexEntry] = {
+        model.name: {"name": model.name, "version": model.version, "state": "READY", "reason": ""} for model in models
+    }
+    for name, reason in models.failures.items():
+        if name in index:  # an earlier version is served on
+            index[name]["reason"] = reason
+        elif not wanted.ready:
+            index[name] = {"name": name, "version": "", "state": "UNAVAILABLE", "reason": reason}
+    return list(index.values())
 
 
 @router.get("/models/stats")

@@ -1,7 +1,12 @@
 // The public API, and what its refusals and silences are called.
 
 /** The server answered, and refused; `message` is what to show. */
-export class Refusal extends Error {}
+export class Refusal extends Error {
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+}
 
 /** The server did not answer. */
 export class Unreachable extends Error {
@@ -56,7 +61,7 @@ async function ask(path, options) {
   } catch {
     throw new Unreachable();
   }
-  if (!answer.ok) throw new Refusal(await reason(answer));
+  if (!answer.ok) throw new Refusal(await reason(answer), answer.status);
   return answer;
 }
 

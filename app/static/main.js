@@ -48,6 +48,7 @@ async function answerOnce() {
   const asked = { ...query(), pixels: true, against: element("against").value };
   state.answer = state.empty ? null : await explain(image(), asked);
   if (state.answer) {
+    await keepUp(state.answer.model);
     showAnswer(state.answer, checked("evidence"));
     element("truth").value = state.answer.rival; // what it most likely is if the answer is wrong
   }
@@ -71,6 +72,7 @@ async function attempt(action) {
     settle();
     complain(error.message);
     if (error instanceof Unreachable) await comeBack();
+    else if (error.status === 404) await attempt(loadModels).then(() => complain(error.message)); // the model is gone
     else console.debug(error);
   }
 }
@@ -98,13 +100,25 @@ async function takeFile(file) {
 }
 
 async function start() {
-  const { models, failed } = await get("models");
-  state.models = models;
-  if (models.length === 0) throw new Error(Object.values(failed)[0] ?? "There is no model yet; train one.");
-  element("model").replaceChildren(...models.map(({ name }) => new Option(name, name)));
-  element("model").value = (models.find((model) => model.default) ?? models[0]).name;
-  await showModel();
+  await loadModels();
   state.ready = true;
+}
+
+/** List the models; the one that was chosen stays chosen if it is still there. */
+async function loadModels() {
+  const { models, failed, problem } = await get("models");
+  const reason = problem ?? Object.values(failed)[0];
+  if (models.length === 0) throw new Error(reason ?? "There is no model yet; train one.");
+  const chosen = models.find(({ name }) => name === element("model").value);
+  state.models = models;
+  element("model").replaceChildren(...models.map(({ name }) => new Option(name, name)));
+  element("model").value = (chosen ?? models.find((model) => model.default) ?? models[0]).name;
+  await showModel();
+}
+
+/** Where an answer comes from another version than the one that is shown, show that one. */
+async function keepUp({ version }) {
+  if (version !== current().version) await loadModels();
 }
 
 async function showModel() {
@@ -142,8 +156,8 @@ function sampleButton({ name, paint }) {
 
 async function giveFeedback(label) {
   await attempt(async () => {
-    const { model } = state.answer;
-    await sendFeedback(image(), label, query());
+    const { model } = await sendFeedback(image(), label, query());
+    await keepUp(model);
     const { live } = await get("metrics");
     const figures = live.feedback[model.name];
     showCard(current(), figures);

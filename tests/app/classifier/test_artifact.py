@@ -93,6 +93,8 @@ def test_a_flipped_weight_is_noticed_by_the_stored_answers(path: Path) -> None:
         ("bias", torch.zeros(9), r"'bias' should be torch.float32 \[10\]"),
         ("bias", torch.full((10,), float("nan")), "'bias' has values that are not finite"),
         ("check.images", torch.zeros(2, 28, 28), "'check.images' should be torch.uint8"),
+        ("check.images", torch.zeros(0, 28, 28, dtype=torch.uint8), r"should be torch.uint8 \[1, 28, 28\]"),
+        ("check.images", torch.zeros((), dtype=torch.uint8), r"should be torch.uint8 \[1, 28, 28\]"),
         ("check.probabilities", torch.zeros(1, 10), "'check.probabilities' should be"),
     ],
 )

@@ -1,0 +1,114 @@
+"""One loaded model, under the name of its folder: what it answers."""
+
+from collections.abc import Sequence
+from itertools import repeat
+
+import torch
+from torch import Tensor
+
+from app.classifier.artifact import Artifact
+from app.classifier.explanation import Explanation, explain
+from app.classifier.images import stack, to_tensor
+from app.classifier.pixel_statistics import Oddity
+from app.classifier.softmax import SIDE
+from app.errors import NoSuchLabelError, UncalibratedModelError
+from app.schemas import ModelReference, Prediction, Templates
+
+__all__ = ["LiveModel"]
+
+_ODDITIES: dict[Oddity, str] = {
+    "blank": "The image is blank: all its pixels are the same.",
+    "inverted": "The image looks inverted: ask for invert=true if it is dark on light.",
+    "unusual": "The image looks unlike the training images: the answer may mean nothing.",
+}
+
+
+class LiveModel:
+    """A loaded model. It never changes: a request that has it gets its whole answer from one version."""
+
+    def __init__(self, name: str, loaded: Artifact) -> None:
+        self.name = name
+        self.version = loaded.version
+        self.metadata = loaded.metadata
+        self.reference: ModelReference = {"name": name, "version": loaded.version}
+        self._model = loaded.model
+        self._labels = loaded.metadata.labels
+        self._pixel_statistics = loaded.pixel_statistics
+        self._conformal = loaded.conformal
+
+    def predict(self, image: bytes) -> Prediction:
+        """Classify one image, as `read_pixels` returns it, and warn where it looks unlike the training images."""
+        values = to_tensor(image).float()
+        oddity = self._pixel_statistics.oddity(image, values) if self._pixel_statistics else None
+        return self._prediction(self._model.classify(values).tolist(), oddity)
+
+    def predict_batch(self, images: Sequence[bytes]) -> list[Prediction]:
+        """Classify images, as `read_pixels` returns them, all in one matrix product."""
+        if not images:
+            return []
+        values = stack(images).float()
+        rows = self._model.classify(values).tolist()
+        oddities = self._pixel_statistics.oddities(images, values) if self._pixel_statistics else repeat(None)
+        return [self._prediction(row, oddity) for row, oddity in zip(rows, oddities, strict=False)]
+
+    def add_prediction_set(self, prediction: Prediction, coverage: float) -> None:
+        """Add to a prediction the smallest set of labels that holds the truth with probability `coverage`.
+
+        Raises:
+            UncalibratedModelError: the model file has no conformal scores.
+        """
+        if self._conformal is None:
+            raise UncalibratedModelError(
+                f"Model {self.name} was fitted without validation images, so no coverage is known; ask without it."
+            )
+        class_ids = self._conformal.class_ids(list(prediction["probabilities"].values()), coverage)
+        prediction["coverage"] = coverage
+        prediction["prediction_set"] = [self._labels[class_id] for class_id in class_ids]
+
+    def explain(self, image: bytes, against: str | None = None) -> Explanation:
+        """Take the answer to one image apart; `against` is a label; None: the nearest rival's.
+
+        Raises:
+            NoSuchLabelError: the model has no such label.
+        """
+        if against is not None:
+            self.check_label(against)
+        return explain(self._model, to_tensor(image), None if against is None else self._labels.index(against))
+
+    def check_label(self, label: str) -> None:
+        """Do nothing where the model has this label.
+
+        Raises:
+            NoSuchLabelError: it has not.
+        """
+        if label not in self._labels:
+            raise NoSuchLabelError(f"Model {self.name} has no label {label[:80]!r}; it has {', '.join(self._labels)}.")
+
+    def templates(self) -> Templates:
+        """The weights and biases, as pictures of the classes."""
+        weights = self._model.weight.view(-1, SIDE, SIDE).tolist()
+        return {
+            "model": self.reference,
+            "bias": dict(zip(self._labels, self._model.bias.tolist(), strict=True)),
+            "weights": dict(zip(self._labels, weights, strict=True)),
+        }
+
+    def probabilities(self, images: Tensor) -> Tensor:
+        """uint8 [N, 784] in 0-255, or float32 [N, 784] in 0-1 -> float32 [N, C]."""
+        if images.dtype == torch.uint8:
+            return self._model.classify(images)
+        return self._model.probabilities(images)
+
+    def _prediction(self, row: list[float], oddity: Oddity | None) -> Prediction:
+        confidence = max(row)
+        class_id = row.index(confidence)
+        prediction: Prediction = {
+            "label": self._labels[class_id],
+            "class_id": class_id,
+            "confidence": confidence,
+            "probabilities": dict(zip(self._labels, row, strict=True)),
+            "model": self.reference,
+        }
+        if oddity is not None:
+            prediction["warnings"] = [{"code": oddity, "detail": _ODDITIES[oddity]}]
+        return prediction
