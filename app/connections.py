@@ -25,6 +25,7 @@ _LAST_CHANCE_SECONDS = 0.25  # for what was sent before the client could know th
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 _CLOSE = (b"connection", b"close")
 
+_POST = re.compile(rb"POST /[^\r\n ]* HTTP/1\.1\r\n")
 _SPECIAL_FIELD = re.compile(rb"\r\n(?:connection|expect|transfer-encoding|upgrade|x-request-id)\s*:", re.IGNORECASE)
 _CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]{1,9})(?=\r\n|$)", re.IGNORECASE)
 
@@ -110,7 +111,7 @@ class Connection(HttpToolsProtocol):
         path = raw_path.decode("latin-1")
         fields = dict(self.headers)
         if not self._is_answering():
-            if not self._admitted and path not in ALWAYS_ANSWERED:
+            if not self._admitted and path not in ALWAYS_ANSWERED and not self.expect_100_continue:
                 self._refused = path, fields
                 return
             match = self._front.match(self.parser.get_method(), path)
@@ -228,7 +229,7 @@ def _is_whole_post(data: bytes) -> bool:
     Then it can be refused without being parsed, which takes longer than all the rest of a refusal.
     """
     head, separator, body = data.partition(b"\r\n\r\n")
-    if not separator or not head.startswith(b"POST /"):
+    if not separator or not _POST.match(head):
         return False
     lengths = _CONTENT_LENGTH.findall(head)
     return len(lengths) == 1 and int(lengths[0]) == len(body) and not _SPECIAL_FIELD.search(head)

@@ -6,6 +6,8 @@ import socket
 import httpx
 import pytest
 
+from tests import drawings
+
 
 def connect(server: str) -> socket.socket:
     host, port = server.removeprefix("http://").split(":")
@@ -49,3 +51,32 @@ def test_head_is_get_without_its_body(server: str, path: str) -> None:
     assert head.status_code == get.status_code == 200
     assert head.headers["Content-Type"] == get.headers["Content-Type"]
     assert head.content == b""
+
+
+@pytest.mark.parametrize("path", ["/predict", "/models"])
+def test_nothing_is_answered_after_the_last_request(server: str, path: str) -> None:
+    content = drawings.png()
+    head = f"POST {path} HTTP/1.1\r\nHost: s\r\nContent-Type: image/png\r\nContent-Length: {len(content)}\r\n"
+    last = head.encode() + b"Connection: close\r\n\r\n" + content
+    with connect(server) as client:
+        client.sendall(last * 3)
+        answers = b""
+        while chunk := client.recv(65536):
+            answers += chunk
+
+    assert answers.count(b"HTTP/1.1 ") == 1
+
+
+def test_requests_to_fastapi_and_past_it_keep_their_order_in_one_pipeline(server: str) -> None:
+    content = drawings.png()
+    post = b"POST /predict HTTP/1.1\r\nHost: s\r\nContent-Type: image/png\r\nContent-Length: %d\r\n%b\r\n"
+    get = b"GET /models HTTP/1.1\r\nHost: s\r\n\r\n"
+    with connect(server) as client:
+        one, last = post % (len(content), b""), post % (len(content), b"Connection: close\r\n")
+        client.sendall(one + content + get + one + content + get + last + content)
+        answers = b""
+        while chunk := client.recv(65536):
+            answers += chunk
+
+    starts = [answer.partition(b"\r\n\r\n")[2][:8] for answer in answers.split(b"HTTP/1.1 200 OK\r\n")[1:]]
+    assert [start == b'{"label"' for start in starts] == [True, False, True, False, True]
