@@ -27,7 +27,9 @@ _FORM_OVERHEAD = 16 * 1024  # what a form may add to its files: boundaries, head
 _MAX_OTHER_PARTS = 16  # fields besides the files
 _MAX_PART_HEADERS = 2 * 1024
 _MAX_SHOWN = 80  # bytes of a client's own text that an answer repeats
-_BOUNDARY = re.compile(rb'multipart/form-data\s*;(?:.*;)?\s*boundary=(?:"([^"]{1,70})"|([^;\s"]{1,70}))', re.IGNORECASE)
+_BOUNDARY = re.compile(
+    rb'multipart/form-data\s*;(?:.*;)?\s*boundary=(?:"([^"]{1,70})"|([^;\s"]{1,70}))\s*(?:;|$)', re.IGNORECASE
+)
 # What browsers, curl and httpx write; however else the header may be written, the two patterns below it read.
 _USUAL_DISPOSITION = re.compile(
     rb'\r\nContent-Disposition: form-data; name="([^"\\\r\n]*)"(?:; filename="([^"\\\r\n]*)")?\r\n', re.IGNORECASE
