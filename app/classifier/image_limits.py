@@ -5,6 +5,7 @@ docs/decisions/worst-case-requests.md lists them with their times.
 """
 
 import io
+import warnings
 
 from PIL import PngImagePlugin, TiffImagePlugin
 
@@ -20,6 +21,8 @@ _MAX_COLOR_PROFILES = 8  # of a PNG, which may have one; the pixels may spell it
 _MAX_TEXT_PPM = 16 * 1024  # bytes; Pillow reads the text formats P1 to P3 in Python, comments in quadratic time
 _MAX_STRIPS = 1024  # of a TIFF, or tiles
 
+# Pillow warns of odd metadata, in the client's words; each new wording would be printed, and remembered for good.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 PngImagePlugin.MAX_TEXT_MEMORY = PngImagePlugin.MAX_TEXT_CHUNK  # 1 MiB of text once unpacked, instead of 64
 
 

@@ -1,6 +1,8 @@
 """Files that are small to send and long to open are refused before that time is spent."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 from PIL import Image
@@ -9,6 +11,7 @@ from app.classifier.errors import ImageError, TooManyPartsError, TooManyPixelsEr
 from app.classifier.image_limits import CountedReads
 from app.classifier.images import read_pixels
 from tests import drawings, forgeries
+from tests.conftest import REPOSITORY
 
 
 @pytest.mark.parametrize("forgery", forgeries.COSTLY)
@@ -105,3 +108,12 @@ def test_every_orientation_is_turned_upright(file_format: str, orientation: int)
     options = {"lossless": True} if file_format == "WEBP" else {}
 
     assert read_pixels(drawings.encode(image, file_format, exif=exif, **options)) == upright.tobytes()
+
+
+def test_odd_metadata_is_not_written_to_the_log() -> None:
+    odd = forgeries.tiff(28, 28, [(273, 4, 1, 8), (279, 4, 1, 784), (284, 3, 92, 8)], bytes(784))
+    program = f"from app.classifier.images import read_pixels; read_pixels({odd!r})"
+
+    result = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, check=True)
+
+    assert (result.stdout, result.stderr) == (b"", b"")
