@@ -2,13 +2,15 @@
 
 PYTHON ?= python3
 PORT ?= 8000
+MINUTES ?= 3
+SEED ?= 0
 # Another index for torch and torchvision alone, such as PyTorch's own CPU builds: a tenth of the download.
 TORCH_INDEX_URL ?=
 
 bin := .venv/bin
 pip := $(bin)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: help serve train test soak lint format bench-training bench-serving constraints clean
+.PHONY: help serve train test soak lint format fuzz bench-training bench-serving constraints clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -34,6 +36,9 @@ lint: .venv/dev.done ## check style and types
 format: .venv/dev.done ## format the code
 	$(bin)/ruff check --fix
 	$(bin)/ruff format
+
+fuzz: .venv/dev.done ## send damaged requests to a real server for so long (MINUTES=3, SEED=0)
+	$(bin)/python -m tests.reliability.fuzz --minutes $(MINUTES) --seed $(SEED)
 
 bench-training: .venv/dev.done ## measure training next to other ways of doing it (ARGS="--rounds 1")
 	$(bin)/python -m benchmarks.training $(ARGS)

@@ -29,6 +29,11 @@ class Settings(BaseSettings):
     max_image_bytes: ByteSize = Field(default=ByteSize(2**20), description="largest image file")
     max_batch_bytes: ByteSize = Field(default=ByteSize(16 * 2**20), description="largest body with many images")
     max_batch_images: PositiveInt = Field(default=1024, description="most images in one request")
+    max_image_pixels: PositiveInt = Field(default=4_000_000, description="largest image that is resized")
+    max_batch_pixels: PositiveInt = Field(
+        default=16_000_000, description="of many images in one request that are resized, the share of each is its limit"
+    )
+    max_json_bytes: ByteSize = Field(default=ByteSize(2**20), description="largest JSON object of the /v2 protocol")
     max_header_bytes: ByteSize = Field(default=ByteSize(64 * 2**10), description="longest request line and headers")
     max_pending_bytes: ByteSize = Field(
         default=ByteSize(128 * 2**20), description="bodies that are arriving or wait, all together, in one worker"

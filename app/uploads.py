@@ -1,10 +1,12 @@
-"""Request bodies to image files, from multipart/form-data or a raw image body."""
+"""Request bodies to image files, from multipart/form-data or a raw image body; and those to pixels."""
 
 import re
 from typing import NamedTuple
 
+from app.classifier.images import read_pixels
 from app.errors import BadRequestError, TooLargeError, UnsupportedMediaTypeError
 from app.front import Call, DirectRoute
+from app.schemas import FittingOptions
 from app.settings import Settings
 
 __all__ = [
@@ -12,7 +14,7 @@ __all__ = [
     "ManyImagesRoute",
     "OneImageRoute",
     "Upload",
-    "checked",
+    "decode",
     "read_image",
     "read_images",
     "read_labeled_images",
@@ -23,9 +25,11 @@ _LIGHT_IMAGE_BYTES = 16 * 1024
 _LIGHT_BATCH_BYTES = 64 * 1024  # of small images, which are decoded quickly
 _FORM_OVERHEAD = 16 * 1024  # what a form may add to its files: boundaries, headers, other fields
 _MAX_OTHER_PARTS = 16  # fields besides the files
-_MAX_PART_HEADERS = 8 * 1024
+_MAX_PART_HEADERS = 2 * 1024
 _MAX_SHOWN = 80  # bytes of a client's own text that an answer repeats
-_BOUNDARY = re.compile(rb'multipart/form-data\s*;(?:.*;)?\s*boundary=(?:"([^"]{1,70})"|([^;\s"]{1,70}))', re.IGNORECASE)
+_BOUNDARY = re.compile(
+    rb'multipart/form-data\s*;(?:.*;)?\s*boundary=(?:"([^"]{1,70})"|([^;\s"]{1,70}))\s*(?:;|$)', re.IGNORECASE
+)
 # What browsers, curl and httpx write; however else the header may be written, the two patterns below it read.
 _USUAL_DISPOSITION = re.compile(
     rb'\r\nContent-Disposition: form-data; name="([^"\\\r\n]*)"(?:; filename="([^"\\\r\n]*)")?\r\n', re.IGNORECASE
@@ -86,21 +90,20 @@ def read_image(call: Call) -> Upload:
     """The one image of a call: the form's part `file`, or the whole body where its type is image/*.
 
     Raises:
-        BadRequestError: a form that can't be read, that has no part `file` or several, or an empty file.
-        TooLargeError: the file is over its limit.
+        BadRequestError: a form that can't be read, or that has no part `file` or several.
         UnsupportedMediaTypeError: the body is neither a form nor an image.
     """
     content_type = call.header_fields.get(b"content-type", b"")
     if content_type.lower().startswith((b"image/", b"application/octet-stream")):
-        return checked(Upload(b"The body", b"", call.content), call)
+        return Upload(b"The body", b"", call.content)
     files = _files(call, b"file", max_files=1)
     if len(files) > 1:
         raise BadRequestError(f"The form has {len(files)} parts named 'file'; send one, or several to /predict/batch.")
-    return checked(files[0], call)
+    return files[0]
 
 
 def read_images(call: Call) -> list[Upload]:
-    """The images of a call, each to be `checked`: the form's parts `files`.
+    """The images of a call, each to be decoded: the form's parts `files`.
 
     Raises:
         BadRequestError: a form that can't be read, or that has no part `files` or too many.
@@ -123,18 +126,35 @@ def _files(call: Call, field: bytes, max_files: int) -> list[Upload]:
     return files
 
 
-def checked(upload: Upload, call: Call) -> Upload:
-    """The upload, if it is neither empty (BadRequestError) nor over the limit of one image (TooLargeError)."""
-    max_bytes = call.components.settings.max_image_bytes
+def decode(call: Call, upload: Upload, options: FittingOptions, among: int = 1) -> bytes:
+    """What the model is to see of an uploaded file, as `read_pixels` returns it.
+
+    Args:
+        call: the request.
+        upload: the file.
+        options: how to fit the image to the model.
+        among: how many files the request has; they share the pixels that one request may have resized.
+
+    Raises:
+        BadRequestError: the file is empty.
+        TooLargeError: it is over the limit of one image.
+        ImageError: it can't be classified.
+    """
+    settings = call.components.settings
     if not upload.content:
         raise BadRequestError(f"{upload.name} is empty.")
-    if len(upload.content) > max_bytes:
-        raise TooLargeError(f"{upload.name} has {len(upload.content):,} bytes; the limit is {max_bytes:,}.")
-    return upload
+    if len(upload.content) > settings.max_image_bytes:
+        raise TooLargeError(
+            f"{upload.name} has {len(upload.content):,} bytes; the limit is {settings.max_image_bytes:,}."
+        )
+    max_pixels = min(settings.max_image_pixels, settings.max_batch_pixels // among)
+    return read_pixels(
+        upload.content, name=upload.name, resize=options.resize, invert=options.invert, max_pixels=max_pixels
+    )
 
 
 def read_labeled_images(call: Call) -> list[LabeledImage]:
-    """The images of a call, each to be `checked`, and their labels: as many parts `file` as `label`, in one order.
+    """The images of a call, each to be decoded, and their labels: as many parts `file` as `label`, in one order.
 
     Raises:
         BadRequestError: a form that can't be read, without images, with too many, or not one label for each.

@@ -6,6 +6,7 @@ ClassifierError
 │   ├── DamagedImageError     in such a format, but it can't be decoded
 │   ├── WrongSizeError        not 28×28, and resizing was not asked for
 │   ├── TooManyPixelsError    more pixels than are decoded for a resize
+│   ├── TooManyPartsError     scans, strips, chunks, profiles far beyond what an image needs
 │   ├── SeveralFramesError    an animation or a file of several pages
 │   └── UnsupportedModeError  pixel values that have no fixed range (float, LAB, ...)
 └── ModelFileError            a model file that is missing, damaged or of another format
@@ -20,6 +21,7 @@ __all__ = [
     "ModelFileError",
     "NotAnImageError",
     "SeveralFramesError",
+    "TooManyPartsError",
     "TooManyPixelsError",
     "UnsupportedModeError",
     "WrongSizeError",
@@ -47,6 +49,10 @@ class WrongSizeError(ImageError):
 
 
 class TooManyPixelsError(ImageError):
+    pass
+
+
+class TooManyPartsError(ImageError):
     pass
 
 

@@ -4,13 +4,13 @@ Grayscale is taken as it is; 1-bit and palette images are expanded; 16-bit is sc
 luminance (ITU-R 601, as Pillow computes it); transparency is laid over the background, which is black.
 """
 
-import io
 from collections.abc import Sequence
 from typing import cast
 
 import torch
 from PIL import (
     BmpImagePlugin,
+    ExifTags,
     GifImagePlugin,
     Image,
     ImageFile,
@@ -18,7 +18,6 @@ from PIL import (
     JpegImagePlugin,
     PngImagePlugin,
     PpmImagePlugin,
-    TiffImagePlugin,
     WebPImagePlugin,
 )
 from torch import Tensor
@@ -28,10 +27,12 @@ from app.classifier.errors import (
     ImageError,
     NotAnImageError,
     SeveralFramesError,
+    TooManyPartsError,
     TooManyPixelsError,
     UnsupportedModeError,
     WrongSizeError,
 )
+from app.classifier.image_limits import CountedReads, StripLimitedTiff, check_parts
 from app.classifier.png import unpack_plain_png
 from app.classifier.softmax import PIXELS, SIDE
 
@@ -44,7 +45,7 @@ _DECODERS = (
     BmpImagePlugin.BmpImageFile,
     GifImagePlugin.GifImageFile,
     WebPImagePlugin.WebPImageFile,
-    TiffImagePlugin.TiffImageFile,
+    StripLimitedTiff,
     PpmImagePlugin.PpmImageFile,
 )
 FORMATS = tuple(decoder.format for decoder in _DECODERS)
@@ -52,11 +53,24 @@ _ACCEPTS = tuple(Image.OPEN[name][1] for name in FORMATS)
 
 _INVERTED = bytes(range(255, -1, -1))
 
-# A larger image is refused before it is decoded: 16 million pixels take 64 MB as RGBA.
-MAX_PIXELS = 16_000_000
+MAX_PIXELS = 16_000_000  # take 64 MB as RGBA
+_MAX_EXIF_BYTES = 64 * 1024  # what a JPEG can have of it
+
+# How an image is to be turned upright, by its Exif orientation.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
-def read_pixels(content: bytes, *, name: str = "file", resize: bool = False, invert: bool = False) -> bytes:
+def read_pixels(
+    content: bytes, *, name: str = "file", resize: bool = False, invert: bool = False, max_pixels: int = MAX_PIXELS
+) -> bytes:
     """Decode one image file into what the model sees.
 
     Args:
@@ -65,6 +79,7 @@ def read_pixels(content: bytes, *, name: str = "file", resize: bool = False, inv
         resize: fit an image of any size into 28×28, area-averaged and letter-boxed in black; without it, any other
             size is an error.
         invert: turn dark-on-light into the light-on-dark of the data sets; what is transparent stays background.
+        max_pixels: an image of more is refused before it is decoded.
 
     Returns:
         784 pixel values 0-255, row-major.
@@ -76,9 +91,10 @@ def read_pixels(content: bytes, *, name: str = "file", resize: bool = False, inv
     if plain is not None:
         return plain.translate(_INVERTED) if invert else plain
     decoder = _decoder(content, name)
+    check_parts(content, str(decoder.format), name)
     try:
-        image = decoder(io.BytesIO(content))
-        _check_size(image.size, name, resize=resize)
+        image = decoder(CountedReads(content, name))
+        _check_size(image.size, name, max_pixels, resize=resize)
         _check_frames(image, name)
         gray = _to_grayscale(image, name, background=255 if invert else 0)
         if invert:
@@ -110,15 +126,15 @@ def _decoder(content: bytes, name: str) -> type[ImageFile.ImageFile]:
     raise NotAnImageError(f"{name} is not an image in a format that is read; send one of {', '.join(FORMATS)}.")
 
 
-def _check_size(size: tuple[int, int], name: str, *, resize: bool) -> None:
+def _check_size(size: tuple[int, int], name: str, max_pixels: int, *, resize: bool) -> None:
     width, height = size
     if not resize and size != (SIDE, SIDE):
         raise WrongSizeError(
             f"{name} is {width}×{height} pixels, the model takes {SIDE}×{SIDE}; send that size, or ask for resize=true."
         )
-    if width * height > MAX_PIXELS:
+    if width * height > max_pixels:
         raise TooManyPixelsError(
-            f"{name} is {width}×{height} pixels, more than the {MAX_PIXELS:,} that are decoded; send a smaller image."
+            f"{name} is {width}×{height} pixels, more than the {max_pixels:,} that are decoded; send a smaller image."
         )
 
 
@@ -128,7 +144,7 @@ def _check_frames(image: Image.Image, name: str) -> None:
 
 
 def _to_grayscale(image: Image.Image, name: str, *, background: int) -> Image.Image:
-    image = ImageOps.exif_transpose(image)
+    image = _upright(image, name)
     if image.mode.startswith("I"):
         return _scale_16_bit(image, name)
     if image.mode in ("F", "LAB", "HSV"):
@@ -139,6 +155,16 @@ def _to_grayscale(image: Image.Image, name: str, *, background: int) -> Image.Im
         ground = Image.new("RGBA", image.size, (background, background, background, 255))
         image = Image.alpha_composite(ground, image.convert("RGBA"))
     return image.convert("L")
+
+
+def _upright(image: Image.Image, name: str) -> Image.Image:
+    """As ImageOps.exif_transpose, which would also write the metadata anew, though nobody reads it."""
+    image.load()  # which turns a TIFF
+    exif_bytes = len(image.info.get("exif", b""))
+    if exif_bytes > _MAX_EXIF_BYTES:
+        raise TooManyPartsError(f"{name} has {exif_bytes:,} bytes of Exif; up to {_MAX_EXIF_BYTES:,} are read.")
+    turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    return image if turn is None else image.transpose(turn)
 
 
 def _scale_16_bit(image: Image.Image, name: str) -> Image.Image:

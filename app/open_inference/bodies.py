@@ -1,4 +1,7 @@
-"""HTTP bodies of the protocol: content codings, and the JSON object with the binary tensors behind it."""
+"""HTTP bodies of the protocol: content codings, and the JSON object with the binary tensors behind it.
+
+JSON is parsed in one go, and nothing else is done meanwhile: about 0.1 µs a number, but 1 µs an array, 10 µs an object.
+"""
 
 import gzip
 import zlib
@@ -11,12 +14,14 @@ from app.classifier.softmax import PIXELS, SIDE
 from app.errors import BadRequestError, TooLargeError, UnsupportedMediaTypeError
 from app.open_inference.schemas import InferenceRequest, InputParameters, InputTensor, RequestParameters
 
-__all__ = ["Body", "compress", "decompress", "split_body"]
+__all__ = ["Body", "check_json", "compress", "decompress", "split_body"]
 
 _WINDOW_BITS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}  # HTTP's deflate is the zlib format
 _FASTEST = 1  # compression level; probabilities hardly shrink at any
 _MAX_DIGITS = 18
 _MAX_CACHED = 512  # bytes of a JSON object
+_MAX_OBJECTS = 64  # within it; a request that asks for all there is has 8
+_MAX_ARRAYS = 32 * 1024  # within it; an image that is nested in rows has 29
 
 
 class Body(NamedTuple):
@@ -26,18 +31,21 @@ class Body(NamedTuple):
     binary: memoryview
 
 
-def split_body(content: bytes, header_length: bytes | None) -> Body:
+def split_body(content: bytes, header_length: bytes | None, max_json_bytes: int) -> Body:
     """Split a body into its JSON object and its binary tensors.
 
     Args:
         content: the whole body, decompressed.
         header_length: the request's `Inference-Header-Content-Length`; None: the body is all JSON; 0: it is all pixels,
             UINT8 [N, 28, 28], and every output is returned in binary.
+        max_json_bytes: the longest JSON object that is parsed.
 
     Raises:
         BadRequestError: the length does not fit the body, or the JSON object is not an inference request.
+        TooLargeError: the JSON object is longer, or has too many arrays or objects within it.
     """
     if header_length is None:
+        check_json(content, max_json_bytes)
         return Body(_parse(content), memoryview(b""))
     if not header_length.isdigit() or len(header_length) > _MAX_DIGITS or int(header_length) > len(content):
         shown = header_length[:40].decode("latin-1")
@@ -49,7 +57,28 @@ def split_body(content: bytes, header_length: bytes | None) -> Body:
     binary = memoryview(content)[length:]
     if length == 0:
         return Body(_raw_request(len(binary)), binary)
-    return Body((_parse_cached if length <= _MAX_CACHED else _parse)(content[:length]), binary)
+    if length <= _MAX_CACHED:
+        return Body(_parse_cached(content[:length]), binary)
+    header = content[:length]
+    check_json(header, max_json_bytes)
+    return Body(_parse(header), binary)
+
+
+def check_json(content: bytes, max_bytes: int) -> None:
+    """Refuse JSON that would take long to parse.
+
+    Raises:
+        TooLargeError: it is longer than `max_bytes`, or has too many arrays or objects.
+    """
+    if len(content) > max_bytes:
+        raise TooLargeError(
+            f"The JSON object has {len(content):,} bytes; the limit is {max_bytes:,}; send the images in binary."
+        )
+    if content.count(b"{") > _MAX_OBJECTS or content.count(b"[") > _MAX_ARRAYS:
+        raise TooLargeError(
+            f"The JSON object has {content.count(b'{'):,} objects and {content.count(b'['):,} arrays in it; "
+            f"the limits are {_MAX_OBJECTS} and {_MAX_ARRAYS:,}."
+        )
 
 
 def decompress(content: bytes, coding: bytes, max_bytes: int) -> bytes:

@@ -81,7 +81,7 @@ class InferenceRequest(_Request):
     id: str | None = Field(None, description="returned in the answer")
     parameters: RequestParameters = RequestParameters()
     inputs: list[InputTensor] = Field(min_length=1, max_length=1)
-    outputs: list[RequestedOutput] = []
+    outputs: list[RequestedOutput] = Field([], max_length=2)
 
     @field_validator("outputs")
     @classmethod

@@ -4,7 +4,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from app.classifier.images import read_pixels
 from app.classifier.picture import draw
 from app.explanation_report import report
 from app.front import Call
@@ -12,7 +11,7 @@ from app.routes import documentation
 from app.routes.negotiation import preferred
 from app.routes.predict import rows
 from app.schemas import ExplainOptions, ExplanationReport
-from app.uploads import OneImageRoute, read_image
+from app.uploads import OneImageRoute, decode, read_image
 
 router = APIRouter(tags=["classification"], route_class=OneImageRoute)
 
@@ -38,8 +37,7 @@ def explain(call: Call, options: Annotated[ExplainOptions, Query()]) -> Explanat
     A picture for a report where `Accept` names image/png.
     """
     model = call.components.models.get(options.model)
-    upload = read_image(call)
-    pixels = read_pixels(upload.content, name=upload.name, resize=options.resize, invert=options.invert)
+    pixels = decode(call, read_image(call), options)
     explanation = model.explain(pixels, options.against)
     if preferred(call.header_fields.get(b"accept", b"").decode("latin-1"), _MEDIA_TYPES) == "image/png":
         picture = draw(explanation, pixels, model.metadata.labels)

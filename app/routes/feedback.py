@@ -6,9 +6,9 @@ from fastapi import APIRouter, Query
 
 from app.front import Call
 from app.routes import documentation
-from app.routes.predict_batch import decode, decode_or_problem
+from app.routes.predict_batch import decode_or_problem
 from app.schemas import FeedbackReport, FittingOptions, ImageProblem, Judgment, Prediction
-from app.uploads import ManyImagesRoute, Upload, read_labeled_images
+from app.uploads import ManyImagesRoute, Upload, decode, read_labeled_images
 
 router = APIRouter(tags=["classification"], route_class=ManyImagesRoute)
 
@@ -46,7 +46,7 @@ def feedback(call: Call, options: Annotated[FittingOptions, Query()]) -> Feedbac
 def _decode_all(call: Call, uploads: list[Upload], options: FittingOptions) -> list[bytes | ImageProblem]:
     if len(uploads) == 1:
         return [decode(call, uploads[0], options)]
-    return [decode_or_problem(call, upload, options) for upload in uploads]
+    return [decode_or_problem(call, upload, options, len(uploads)) for upload in uploads]
 
 
 def _judge(prediction: Prediction, truth: str) -> Judgment:

@@ -18,7 +18,7 @@ from app.components import Components, Parts
 from app.errors import BadRequestError, NoSuchModelError, ServiceError
 from app.front import BodilessRoute, Call, DirectRoute
 from app.live_model import LiveModel
-from app.open_inference.bodies import compress, decompress, split_body
+from app.open_inference.bodies import check_json, compress, decompress, split_body
 from app.open_inference.schemas import (
     IndexRequest,
     InferenceRequest,
@@ -152,6 +152,7 @@ async def server_metadata() -> ServerMetadata:
 @direct_router.post("/repository/index", responses=problems(400, 413), openapi_extra=_INDEX_BODY)
 def repository_index(call: Call) -> list[ModelIndexEntry]:
     """Every model in the models folder; with the reason where its file was refused."""
+    check_json(call.content, call.components.settings.max_json_bytes)
     wanted = _index_request(call.content)
     models = call.components.models
     index: dict[str, ModelIndexEntry] = {
@@ -233,7 +234,9 @@ def _infer(call: Call, model: LiveModel) -> Response:
     started = perf_counter()
     try:
         content = decompress(call.content, headers.get(b"content-encoding", b""), settings.max_batch_bytes)
-        inference, binary = split_body(content, headers.get(b"inference-header-content-length"))
+        inference, binary = split_body(
+            content, headers.get(b"inference-header-content-length"), settings.max_json_bytes
+        )
         images = read_images(inference.inputs[0], binary, settings.max_batch_images)
         read = perf_counter()
         probabilities = model.probabilities(images)

@@ -4,12 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from app.classifier.images import read_pixels
 from app.classifier.softmax import SIDE
 from app.front import Call
 from app.routes import documentation
 from app.schemas import ImageOptions, Prediction
-from app.uploads import OneImageRoute, read_image
+from app.uploads import OneImageRoute, decode, read_image
 
 router = APIRouter(tags=["classification"], route_class=OneImageRoute)
 
@@ -22,8 +21,7 @@ router = APIRouter(tags=["classification"], route_class=OneImageRoute)
 def predict(call: Call, options: Annotated[ImageOptions, Query()]) -> Prediction:
     """Class probabilities of one image, sent as the form's part `file` or as the whole body."""
     model = call.components.models.get(options.model)
-    upload = read_image(call)
-    pixels = read_pixels(upload.content, name=upload.name, resize=options.resize, invert=options.invert)
+    pixels = decode(call, read_image(call), options)
     prediction = model.predict(pixels)
     if options.pixels:
         prediction["pixels"] = rows(pixels)

@@ -5,15 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from app.classifier.errors import ImageError
-from app.classifier.images import read_pixels
 from app.errors import ServiceError, describe, problem
 from app.front import Call
 from app.routes import documentation
 from app.routes.predict import rows
 from app.schemas import BatchAnswer, FittingOptions, ImageOptions, ImageProblem
-from app.uploads import ManyImagesRoute, Upload, checked, read_images
+from app.uploads import ManyImagesRoute, Upload, decode, read_images
 
-__all__ = ["decode", "decode_or_problem", "router"]
+__all__ = ["decode_or_problem", "router"]
 
 router = APIRouter(tags=["classification"], route_class=ManyImagesRoute)
 
@@ -26,7 +25,8 @@ router = APIRouter(tags=["classification"], route_class=ManyImagesRoute)
 def predict_batch(call: Call, options: Annotated[ImageOptions, Query()]) -> BatchAnswer:
     """Class probabilities of each image, in order; one that can't be classified gets its problem, the others go on."""
     model = call.components.models.get(options.model)
-    decoded = [decode_or_problem(call, upload, options) for upload in read_images(call)]
+    uploads = read_images(call)
+    decoded = [decode_or_problem(call, upload, options, len(uploads)) for upload in uploads]
     predictions = iter(model.predict_batch([image for image in decoded if isinstance(image, bytes)]))
     answer: BatchAnswer = {"model": model.reference, "predictions": []}
     for image in decoded:
@@ -43,15 +43,9 @@ def predict_batch(call: Call, options: Annotated[ImageOptions, Query()]) -> Batc
     return answer
 
 
-def decode(call: Call, upload: Upload, options: FittingOptions) -> bytes:
-    """What the model is to see of one of several images, as `read_pixels` returns it."""
-    content = checked(upload, call).content
-    return read_pixels(content, name=upload.name, resize=options.resize, invert=options.invert)
-
-
-def decode_or_problem(call: Call, upload: Upload, options: FittingOptions) -> bytes | ImageProblem:
-    """The same, or why it can't be classified."""
+def decode_or_problem(call: Call, upload: Upload, options: FittingOptions, among: int) -> bytes | ImageProblem:
+    """What the model is to see of one of several images, or why it can't be classified."""
     try:
-        return decode(call, upload, options)
+        return decode(call, upload, options, among)
     except (ImageError, ServiceError) as error:
         return problem(*describe(error))

@@ -13,19 +13,20 @@ from app.errors import BadRequestError, ServiceError, TooLargeError, Unsupported
 from app.open_inference.bodies import compress, decompress, split_body
 
 REQUEST = orjson.dumps({"id": "7", "inputs": [{"name": "images", "datatype": "UINT8", "shape": [1, 784]}]})
+MAX_JSON = 2**20
 COMPRESSORS: dict[bytes, Callable[[bytes], bytes]] = {b"gzip": gzip.compress, b"deflate": zlib.compress}
 
 
 @given(st.binary(max_size=2000))
 def test_a_json_object_and_whatever_stands_behind_it_are_told_apart(binary: bytes) -> None:
-    body = split_body(REQUEST + binary, b"%d" % len(REQUEST))
+    body = split_body(REQUEST + binary, b"%d" % len(REQUEST), MAX_JSON)
 
     assert body.request.id == "7"
     assert body.binary == binary
 
 
 def test_without_a_header_length_the_body_is_json() -> None:
-    body = split_body(REQUEST, None)
+    body = split_body(REQUEST, None, MAX_JSON)
 
     assert (body.request.id, bytes(body.binary)) == ("7", b"")
 
@@ -34,7 +35,7 @@ def test_without_a_header_length_the_body_is_json() -> None:
 def test_a_header_length_of_0_means_pixels_alone(count: int) -> None:
     pixels = bytes(784 * count)
 
-    body = split_body(pixels, b"0")
+    body = split_body(pixels, b"0", MAX_JSON)
 
     [images] = body.request.inputs
     assert (images.datatype, images.shape) == ("UINT8", [count, 28, 28])
@@ -47,7 +48,7 @@ def test_a_header_length_of_0_means_pixels_alone(count: int) -> None:
 )
 def test_a_header_length_that_does_not_fit_the_body_is_refused(length: bytes) -> None:
     with pytest.raises(BadRequestError, match="Inference-Header-Content-Length"):
-        split_body(REQUEST, length)
+        split_body(REQUEST, length, MAX_JSON)
 
 
 @pytest.mark.parametrize(
@@ -55,8 +56,8 @@ def test_a_header_length_that_does_not_fit_the_body_is_refused(length: bytes) ->
     [
         (b"", "Invalid JSON"),
         (b"\xff\xfe", "Invalid JSON"),
-        (b"[" * 100_000, "recursion limit"),
-        (b'{"inputs": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "recursion limit"),
+        (b"[" * 30_000, "recursion limit"),
+        (b'{"inputs": ' + b"[" * 30_000 + b"]" * 30_000 + b"}", "recursion limit"),
         (b'{"id": "\\ud800", "inputs": []}', "Invalid JSON"),
         (b"[]", "object"),
         (b"{}", "inputs: Field required"),
@@ -70,6 +71,7 @@ def test_a_header_length_that_does_not_fit_the_body_is_refused(length: bytes) ->
         (REQUEST.replace(b"784", b"1,1,1,1"), "inputs.0.shape: List should have at most 4 items"),
         (REQUEST.replace(b'"7"', b"7"), "id: Input should be a valid string"),
         (REQUEST[:-1] + b', "outputs": [{"name": "logits"}]}', "outputs.0.name"),
+        (REQUEST[:-1] + b', "outputs": [' + b"0," * 9999 + b"0]}", "outputs: List should have at most 2 items"),
         (REQUEST[:-1] + b', "outputs": [{"name": "label"}, {"name": "label"}]}', "named twice"),
         (REQUEST[:-1] + b', "outputs": [{"name": "label", "parameters": {"classification": 1}}]}', "rank"),
         (REQUEST[:-1] + b', "outputs": [{"name": "probabilities", "parameters": {"classification": 0}}]}', "0"),
@@ -77,17 +79,37 @@ def test_a_header_length_that_does_not_fit_the_body_is_refused(length: bytes) ->
 )
 def test_what_is_no_inference_request_is_refused_with_the_place(content: bytes, reason: str) -> None:
     with pytest.raises(BadRequestError) as refused:
-        split_body(content, None)
+        split_body(content, None, MAX_JSON)
 
     assert str(refused.value).startswith("Inference request")
     assert reason in str(refused.value)
     assert len(str(refused.value)) < 300
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b'{"id": "' + b"x" * 2**20 + b'"}', ["1,048,586", "1,048,576", "binary"]),
+        (b'{"outputs": [' + b"{}," * 199 + b"{}]}", ["201 objects", "64"]),
+        (b'{"inputs": [' + b"[]," * 40_000 + b"[]]}", ["40,002 arrays", "32,768"]),
+    ],
+)
+@pytest.mark.parametrize("with_binary", [False, True])
+def test_json_that_would_take_long_to_parse_is_refused_before(
+    content: bytes,
+    words: list[str],
+    with_binary: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    with pytest.raises(TooLargeError) as refused:
+        split_body(content, b"%d" % len(content) if with_binary else None, MAX_JSON)
+
+    assert [word for word in words if word not in str(refused.value)] == []
+
+
 @given(st.binary(max_size=500), st.sampled_from([None, b"0", b"1", b"9"]))
 def test_any_bytes_are_read_or_refused(content: bytes, length: bytes | None) -> None:
     try:
-        body = split_body(content, length)
+        body = split_body(content, length, MAX_JSON)
     except ServiceError:
         return
     assert len(body.binary) <= len(content)

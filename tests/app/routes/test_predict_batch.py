@@ -4,6 +4,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image
 
 from app.main import create_app
 from app.settings import Settings
@@ -83,3 +84,16 @@ async def test_a_form_without_files_is_refused(client: httpx.AsyncClient) -> Non
 
     assert answer.status_code == 400
     assert "no part named 'files'; it has 'file'" in answer.json()["detail"]
+
+
+async def test_the_images_of_a_batch_share_the_pixels_that_are_resized(models_dir: Path) -> None:
+    app = create_app(Settings(models_dir=models_dir, max_batch_pixels=20_000))
+    photo, small = drawings.png(Image.new("L", (100, 100))), drawings.png()
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
+        pair = await client.post("/predict/batch?resize=true", files=[("files", photo), ("files", small)])
+        three = await client.post("/predict/batch?resize=true", files=[("files", photo)] * 2 + [("files", small)])
+
+    assert [answer.get("status") for answer in pair.json()["predictions"]] == [None, None]
+    assert [answer.get("status") for answer in three.json()["predictions"]] == [413, 413, None]
+    assert "more than the 6,666 that are decoded" in three.json()["predictions"][0]["detail"]
