@@ -488,7 +488,7 @@ def test_a_body_where_none_is_read_is_not_kept(server: str, path: str) -> None:
     head = f"GET {path} HTTP/1.1\r\nHost: s\r\nTransfer-Encoding: chunked\r\n\r\n"
     answer, _ = send_until_answered(server, head.encode(), itertools.repeat(chunk, 4096))
 
-    assert answer.status in {200, 404}
+    assert answer.status in {200, 404, 413}
     assert memory(server) - before < 16 * 2**20
 
 
