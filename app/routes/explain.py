@@ -37,7 +37,7 @@ def explain(call: Call, options: Annotated[ExplainOptions, Query()]) -> Explanat
 
     A picture for a report where `Accept` names image/png.
     """
-    model = call.components.models.get(options.model)
+    model = call.model(options.model)
     upload = read_image(call)
     pixels = read_pixels(upload.content, name=upload.name, resize=options.resize, invert=options.invert)
     explanation = model.explain(pixels, options.against)

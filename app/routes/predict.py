@@ -21,7 +21,7 @@ router = APIRouter(tags=["classification"], route_class=OneImageRoute)
 )
 def predict(call: Call, options: Annotated[ImageOptions, Query()]) -> Prediction:
     """Class probabilities of one image, sent as the form's part `file` or as the whole body."""
-    model = call.components.models.get(options.model)
+    model = call.model(options.model)
     upload = read_image(call)
     pixels = read_pixels(upload.content, name=upload.name, resize=options.resize, invert=options.invert)
     prediction = model.predict(pixels)
