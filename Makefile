@@ -10,7 +10,7 @@ TORCH_INDEX_URL ?=
 bin := .venv/bin
 pip := $(bin)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: help serve train test soak lint format fuzz bench-training bench-serving constraints clean
+.PHONY: help serve train test soak lint format audit fuzz bench-training bench-serving constraints clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -39,6 +39,13 @@ format: .venv/dev.done ## format the code
 
 fuzz: .venv/dev.done ## send damaged requests to a real server for so long (MINUTES=3, SEED=0)
 	$(bin)/python -m tests.reliability.fuzz --minutes $(MINUTES) --seed $(SEED)
+
+# pip-audit's exit code is 1 for a vulnerability and for a network that is not there; only the first prints a table.
+audit: .venv/dev.done ## look the pinned packages up among known vulnerabilities
+	@if $(bin)/pip-audit --vulnerability-service osv --no-deps --disable-pip --requirement constraints.txt \
+	  > .venv/audit.txt 2> .venv/audit.log; then cat .venv/audit.txt .venv/audit.log; \
+	elif test -s .venv/audit.txt; then cat .venv/audit.txt; exit 1; \
+	else echo "NOT AUDITED, the database can't be reached: $$(tail -n 1 .venv/audit.log)"; fi
 
 bench-training: .venv/dev.done ## measure training next to other ways of doing it (ARGS="--rounds 1")
 	$(bin)/python -m benchmarks.training $(ARGS)

@@ -1,6 +1,5 @@
 """`python -m app`: serve the models; `predict` and `explain` answer in the terminal. Flags win over SOFTMAX_*."""
 
-import copy
 import importlib
 import math
 import os
@@ -14,10 +13,10 @@ from typing import Annotated, Any
 import typer
 import uvicorn
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from typer.core import TyperGroup
-from uvicorn.config import LOGGING_CONFIG
 
-from app import server
+from app import logs, server
 from app.settings import Settings
 
 
@@ -44,13 +43,30 @@ def serve(
     port: Annotated[int | None, typer.Option(help="port to listen on  [default: 8000]")] = None,
     workers: Annotated[int | None, typer.Option(help="processes that answer  [default: 1]")] = None,
     models_dir: Annotated[Path | None, typer.Option(help="folder of the models  [default: models]")] = None,
+    *,
+    allow_anonymous: Annotated[
+        bool | None, typer.Option("--allow-anonymous", help="listen beyond this machine even without API keys")
+    ] = None,
 ) -> None:
     """Serve every model under the models folder over HTTP; or answer in the terminal, without a server."""
     if context.invoked_subcommand is not None:
         return
-    flags = {"HOST": host, "PORT": port, "WORKERS": workers, "MODELS_DIR": models_dir}
+    flags = {
+        "HOST": host,
+        "PORT": port,
+        "WORKERS": workers,
+        "MODELS_DIR": models_dir,
+        "ALLOW_ANONYMOUS": allow_anonymous,
+    }
     os.environ |= {f"SOFTMAX_{name}": str(value) for name, value in flags.items() if value is not None}
     settings = _settings()
+    if settings.is_open_to_all:
+        typer.echo(
+            f"SOFTMAX_HOST={settings.host} can be reached from other machines, and there are no API keys: set "
+            "SOFTMAX_API_KEYS or SOFTMAX_API_KEYS_FILE, or say --allow-anonymous.",
+            err=True,
+        )
+        sys.exit(2)
     with _shared_metrics() if settings.workers > 1 else nullcontext():
         config = uvicorn.Config(
             "app.main:create_app",
@@ -64,7 +80,7 @@ def serve(
             ws="none",
             timeout_keep_alive=math.ceil(settings.idle_seconds),
             timeout_graceful_shutdown=settings.stop_seconds,
-            log_config=_log_config(),
+            log_config=logs.configuration(settings.log_format),
         )
         server.run(config)
 
@@ -82,15 +98,15 @@ def _settings() -> Settings:
         return Settings()
     except ValidationError as error:
         for problem in error.errors():
-            name = "_".join(str(part) for part in problem["loc"]).upper()
-            typer.echo(f"SOFTMAX_{name}={problem['input']}: {problem['msg']}.", err=True)
+            typer.echo(_complaint(problem), err=True)
         sys.exit(2)
 
 
-def _log_config() -> dict[str, Any]:
-    config = copy.deepcopy(LOGGING_CONFIG)
-    config["loggers"]["app"] = {"handlers": ["default"], "level": "INFO", "propagate": False}
-    return config
+def _complaint(problem: ErrorDetails) -> str:
+    name = f"SOFTMAX_{problem['loc'][0]}".upper()
+    shown = "" if name == "SOFTMAX_API_KEYS" else f"={problem['input']}"  # a key is never repeated
+    reason = str(problem["ctx"]["error"]) if problem["type"] == "value_error" else f"{problem['msg']}."
+    return f"{name}{shown}: {reason}"
 
 
 if __name__ == "__main__":

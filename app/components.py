@@ -5,9 +5,11 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from app.access import Access
 from app.draining import Draining
 from app.errors import NotReadyError
 from app.live_models import LiveModels
+from app.logs import RequestLog
 from app.settings import Settings
 from app.telemetry import Telemetry
 
@@ -22,6 +24,8 @@ class Components:
     models: LiveModels
     telemetry: Telemetry
     draining: Draining
+    access: Access | None  # None: everybody may ask
+    request_log: RequestLog
 
     def check_ready(self) -> None:
         """Do nothing where the default model can answer, now and for a while.

@@ -48,6 +48,7 @@ class Connection(HttpToolsProtocol):
         self._front: Front = self.app_state["front"]
         self._gate = self._front.gate
         settings = self._front.components.settings
+        self._answers_other_origins = bool(settings.cors_origins)
         self._max_head_bytes = settings.max_header_bytes
         self._limits = {
             _IDLE: settings.idle_seconds,
@@ -118,7 +119,7 @@ class Connection(HttpToolsProtocol):
             length = declared_length(fields)
             if match is not None and length is not None and length <= match.max_bytes and self._is_plain(fields):
                 call = self._front.call(path, query, fields)
-                if match.route.is_light(call, length):
+                if match.route.is_light(call, length) and self._front.permits(match.method, call):
                     self._direct = match, call
                     return
         self._begin_cycle()
@@ -127,6 +128,7 @@ class Connection(HttpToolsProtocol):
         return not (
             self.expect_100_continue
             or b"upgrade" in fields
+            or (self._answers_other_origins and b"origin" in fields)
             or self.flow.write_paused
             or self.root_path
             or self.parser.get_http_version() != "1.1"

@@ -2,6 +2,7 @@
 
 ServiceError
 ├── BadRequestError             the request can't be read
+├── UnauthorizedError           it has no key, or none that is accepted
 ├── NoSuchModelError            the name is not among the models
 ├── NoSuchLabelError            the label is not among the model's
 ├── UncalibratedModelError      the model can't promise a coverage
@@ -46,6 +47,7 @@ __all__ = [
     "ServiceError",
     "SlowRequestError",
     "TooLargeError",
+    "UnauthorizedError",
     "UncalibratedModelError",
     "UnsupportedMediaTypeError",
     "describe",
@@ -63,6 +65,10 @@ class ServiceError(Exception):
 
 
 class BadRequestError(ServiceError):
+    pass
+
+
+class UnauthorizedError(ServiceError):
     pass
 
 
@@ -104,6 +110,7 @@ class NotReadyError(ServiceError):
 
 _STATUS_AND_TITLE: dict[type[Exception], tuple[int, str]] = {
     BadRequestError: (400, "Unreadable request"),
+    UnauthorizedError: (401, "Key needed"),
     NoSuchModelError: (404, "No such model"),
     NoSuchLabelError: (422, "No such label"),
     UncalibratedModelError: (422, "Uncalibrated model"),
@@ -122,6 +129,10 @@ _STATUS_AND_TITLE: dict[type[Exception], tuple[int, str]] = {
     NotReadyError: (503, "Not ready"),
 }
 
+_CHALLENGES = (  # browsers take the second, and look for it at the start of a line
+    'Bearer realm="softmax-serving"',
+    'Basic realm="softmax-serving", charset="UTF-8"',
+)
 _EXTRA_HEADERS: dict[int, dict[str, str]] = {
     408: {"Connection": "close"},  # so that the rest need not be read, here and below
     413: {"Connection": "close"},
@@ -154,7 +165,11 @@ def problem_response(error: Exception, path: str, request_id: bytes) -> Response
     headers = dict(_EXTRA_HEADERS.get(status, {}))
     if isinstance(error, HTTPException):
         headers |= error.headers or {}
-    return Response(orjson.dumps(content), status, headers, PROBLEM_MEDIA_TYPE)
+    response = Response(orjson.dumps(content), status, headers, PROBLEM_MEDIA_TYPE)
+    if status == HTTPStatus.UNAUTHORIZED:
+        for challenge in _CHALLENGES:
+            response.headers.append("WWW-Authenticate", challenge)
+    return response
 
 
 def problem(status: int, title: str, detail: str) -> ImageProblem:

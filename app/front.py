@@ -26,16 +26,27 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.access import OPEN_PATHS
 from app.admission import Gate, HeavyWork, PendingBodies
 from app.components import Components
-from app.errors import BadRequestError, OverCapacityError, ServiceError, TooLargeError, problem_response
+from app.errors import (
+    BadRequestError,
+    OverCapacityError,
+    ServiceError,
+    TooLargeError,
+    UnauthorizedError,
+    problem_response,
+)
+from app.live_model import LiveModel
+from app.schemas import ModelReference
 from app.settings import Settings
 
 __all__ = ["ALWAYS_ANSWERED", "Answer", "BodilessRoute", "Call", "DirectRoute", "Front", "Match", "declared_length"]
 
 _REQUEST_ID = re.compile(rb"[!#-\[\]-~]{1,128}")  # printable, and the same in JSON
 _MAX_LENGTH_DIGITS = 18  # of a Content-Length; int() itself refuses some thousands
-ALWAYS_ANSWERED = frozenset(("/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"))
+ALWAYS_ANSWERED = OPEN_PATHS | {"/metrics"}
+_NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 _CLIENT_CLOSED_REQUEST = 499  # nginx's number for a client that left before its answer; never sent, only counted
 
 
@@ -46,6 +57,8 @@ class Call(Request):
     """
 
     content: bytes
+    asked: ModelReference | None = None  # the model, for the log
+    image: bytes | None = None  # the file, where it is one, for the log
 
     def __init__(
         self, path: str, query: bytes, header_fields: dict[bytes, bytes], request_id: bytes, components: Components
@@ -56,6 +69,12 @@ class Call(Request):
         self.header_fields = header_fields  # by lower-case name
         self.request_id = request_id
         self.components = components
+
+    def model(self, name: str | None) -> LiveModel:
+        """The model that is to answer; raises what `LiveModels.get` does."""
+        model = self.components.models.get(name)
+        self.asked = model.reference
+        return model
 
 
 class Answer(NamedTuple):
@@ -167,6 +186,14 @@ class Front:
         """A new call, under the id that its client gave it, or a new one."""
         return Call(path, query, header_fields, self._identify(header_fields), self.components)
 
+    def permits(self, method: str, call: Call) -> bool:
+        """Whether a call has the key that it needs."""
+        try:
+            self._check_access(method, call)
+        except UnauthorizedError:
+            return False
+        return True
+
     def _identify(self, header_fields: dict[bytes, bytes]) -> bytes:
         request_id = header_fields.get(b"x-request-id")
         if request_id is not None and _REQUEST_ID.fullmatch(request_id):
@@ -190,15 +217,15 @@ class Front:
             answer = _with_id(result, call)
         else:
             length = b"%d" % len(result)
-            headers = [(b"content-type", b"application/json"), (b"content-length", length)]
+            headers = [(b"content-type", b"application/json"), (b"content-length", length), _NO_SNIFFING]
             answer = Answer(200, [*headers, (b"x-request-id", call.request_id)], result)
         self._count(match.method, match.route.path, answer.status, call)
         return answer
 
-    def refuse(self, call: Call, error: Exception, match: Match | None = None) -> Answer:
+    def refuse(self, call: Call, error: Exception, match: Match | None = None, method: str = "unknown") -> Answer:
         """Answer a call with the problem document of an exception."""
         response = problem_response(error, call.path, call.request_id)
-        method, route = (match.method, match.route.path) if match else ("unknown", "unmatched")
+        method, route = (match.method, match.route.path) if match else (method, "unmatched")
         self._count(method, route, response.status_code, call)
         return _with_id(response, call)
 
@@ -210,6 +237,11 @@ class Front:
         call = self.call(path, scope["query_string"], dict(scope["headers"]))
         method = "GET" if scope["method"] == "HEAD" else scope["method"]  # the server leaves the body out
         match = self.match(method.encode(), path)
+        try:
+            self._check_access(method, call)
+        except UnauthorizedError as error:
+            await _send(self.refuse(call, error, match, method), send)
+            return
         if match is None:
             await self._pass_on(call, {**scope, "method": method, "request_id": call.request_id}, receive, send)
             return
@@ -218,8 +250,7 @@ class Front:
         except ClientDisconnect:
             self._count(match.method, match.route.path, _CLIENT_CLOSED_REQUEST, call)
             return
-        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
-        await send({"type": "http.response.body", "body": answer.content})
+        await _send(answer, send)
 
     async def _read_and_answer(self, match: Match, call: Call, receive: Receive) -> Answer:
         with self._pending.body() as add:
@@ -238,7 +269,7 @@ class Front:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"].append((b"x-request-id", call.request_id))
+                message["headers"] += (_NO_SNIFFING, (b"x-request-id", call.request_id))
             await send(message)
 
         with suppress(Exception):  # it is answered and logged by then; FastAPI raises it again only for the server
@@ -246,7 +277,29 @@ class Front:
         self._count(scope["method"], getattr(scope.get("route"), "path", "unmatched"), status, call)
 
     def _count(self, method: str, route: str, status: int, call: Call) -> None:
-        self.components.telemetry.request(method, route, status, perf_counter() - call.started)
+        seconds = perf_counter() - call.started
+        parts = self.components
+        parts.telemetry.request(method, route, status, seconds)
+        parts.request_log.write(
+            call.request_id,
+            method,
+            route,
+            call.path,
+            status=status,
+            seconds=seconds,
+            model=call.asked,
+            image=call.image,
+        )
+
+    def _check_access(self, method: str, call: Call) -> None:
+        access = self.components.access
+        if access is not None:
+            access.check(method, call.path, call.header_fields)
+
+
+async def _send(answer: Answer, send: Send) -> None:
+    await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+    await send({"type": "http.response.body", "body": answer.content})
 
 
 def _turned_away(path: str) -> Answer:
@@ -260,7 +313,7 @@ _TURNED_AWAY = {path: _turned_away(path) for path in ("/", "/v2")}  # with %b in
 
 
 def _with_id(response: Response, call: Call) -> Answer:
-    headers = [*response.raw_headers, (b"x-request-id", call.request_id)]
+    headers = [*response.raw_headers, _NO_SNIFFING, (b"x-request-id", call.request_id)]
     return Answer(response.status_code, headers, bytes(response.body))
 
 

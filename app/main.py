@@ -5,23 +5,27 @@ import gc
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import torch
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import __version__
+from app.access import OPEN_PATHS, access
 from app.classifier.errors import ClassifierError
 from app.components import Components
 from app.draining import Draining
 from app.errors import ServiceError, problem_response
 from app.front import DirectRoute, Front
 from app.live_models import LiveModels
-from app.routes import explain, feedback, health, metrics, open_inference, page, predict, predict_batch
+from app.logs import RequestLog
+from app.routes import documentation, explain, feedback, health, metrics, open_inference, page, predict, predict_batch
 from app.routes import models as models_routes
 from app.settings import Settings
 from app.telemetry import Telemetry
@@ -43,15 +47,21 @@ _ROUTERS = (
     health.router,
     page.router,
 )
+_CORS: dict[str, Any] = {
+    "allow_methods": ("GET", "HEAD", "POST"),
+    "allow_headers": ("Authorization", "X-API-Key", "X-Request-ID", "Inference-Header-Content-Length"),
+    "expose_headers": ("X-Request-ID", "Retry-After", "Inference-Header-Content-Length"),
+}
 
 
 class Service(FastAPI):
     """FastAPI behind the front."""
 
     front: Front
+    outermost: ASGIApp  # the front, or what stands before it
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.front(scope, receive, send)
+        await self.outermost(scope, receive, send)
 
 
 def create_app(settings: Settings | None = None) -> Service:
@@ -68,14 +78,26 @@ def create_app(settings: Settings | None = None) -> Service:
     )
     settings = settings or Settings()
     models = LiveModels(settings.models_dir, settings.default_model, settings.min_accuracy)
-    app.state.components = Components(settings, models, Telemetry(models), Draining(settings.drain_seconds))
+    app.state.components = Components(
+        settings,
+        models,
+        Telemetry(models),
+        Draining(settings.drain_seconds),
+        access(settings),
+        RequestLog(settings.log_format, enabled=settings.log_requests),
+    )
     direct = [route for router in _ROUTERS for route in router.routes if isinstance(route, DirectRoute)]
     app.front = Front(super(Service, app).__call__, direct, app.state.components)
+    app.outermost = app.front
+    if settings.cors_origins:
+        app.outermost = CORSMiddleware(app.front, allow_origins=settings.cors_origins, **_CORS)
     for router in _ROUTERS:
         app.include_router(router)
     app.mount("/static", page.files)
     for kind in (ServiceError, ClassifierError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _refuse)
+    if settings.needs_key:
+        documentation.require_key(app.openapi(), OPEN_PATHS)
     return app
 
 
@@ -86,7 +108,7 @@ async def _lifespan(app: Service) -> AsyncIterator[dict[str, Front]]:
     gc.freeze()  # what is loaded now stays: full collections need not walk it, and p99 keeps near p50
     parts: Components = app.state.components
     # Inference mode is entered once: per request it would cost more than the matrix product.
-    with parts.draining.on_sigterm(), torch.inference_mode():
+    with parts.draining.on_sigterm(), parts.request_log.running(), torch.inference_mode():
         following = asyncio.create_task(_follow_files(parts))
         yield {"front": app.front}
         following.cancel()

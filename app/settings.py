@@ -1,17 +1,49 @@
 """The service's settings, from SOFTMAX_* environment variables. Made by `create_app`, never at import."""
 
+import ipaddress
 from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import ByteSize, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ByteSize,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-__all__ = ["Settings"]
+from app.keys import check_keys, read_keys
+
+__all__ = ["LogFormat", "Settings"]
+
+LogFormat = Literal["auto", "json", "console"]
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _checked_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    check_keys(key.get_secret_value() for key in keys)
+    return keys
+
+
+def _checked_file(path: Path) -> Path:
+    read_keys(path)
+    return path
 
 
 class Settings(BaseSettings):
     """Each field is the environment variable SOFTMAX_<FIELD>; sizes may be written like `1MiB`."""
 
-    model_config = SettingsConfigDict(env_prefix="SOFTMAX_", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="SOFTMAX_", env_ignore_empty=True, frozen=True, hide_input_in_errors=True
+    )
 
     models_dir: Path = Field(default=Path("models"), description="each sub-folder with a model.safetensors is a model")
     default_model: str | None = Field(
@@ -48,3 +80,32 @@ class Settings(BaseSettings):
         default=2, description="between SIGTERM, which makes the service unready, and the end of listening"
     )
     stop_seconds: PositiveInt = Field(default=10, description="for the requests in work to end after that")
+    api_keys: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split), AfterValidator(_checked_keys)] = (
+        Field(default=(), description="keys that are accepted, comma separated; unset: everybody may ask")
+    )
+    api_keys_file: Annotated[Path, AfterValidator(_checked_file)] | None = Field(
+        default=None, description="file with more of them, one a line, read again when it changes"
+    )
+    allow_anonymous: bool = Field(default=False, description="listen beyond this machine even without keys")
+    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+        default=(), description="origins whose pages may ask, comma separated, or *"
+    )
+    log_format: LogFormat = Field(default="auto", description="auto: console on a terminal, json elsewhere")
+    log_requests: bool = Field(default=True, description="one line a request")
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether a request has to bring a key."""
+        return bool(self.api_keys) or self.api_keys_file is not None
+
+    @property
+    def is_open_to_all(self) -> bool:
+        """Whether other machines may reach the service without a key, and nobody said so."""
+        return not (self.needs_key or self.allow_anonymous or _is_loopback(self.host))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

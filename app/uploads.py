@@ -95,10 +95,12 @@ def read_image(call: Call) -> Upload:
     """
     content_type = call.header_fields.get(b"content-type", b"")
     if content_type.lower().startswith((b"image/", b"application/octet-stream")):
+        call.image = call.content
         return Upload(b"The body", b"", call.content)
     files = _files(call, b"file", max_files=1)
     if len(files) > 1:
         raise BadRequestError(f"The form has {len(files)} parts named 'file'; send one, or several to /predict/batch.")
+    call.image = files[0].content
     return files[0]
 
 

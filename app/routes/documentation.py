@@ -1,14 +1,16 @@
 """What OpenAPI says of bodies and refusals that FastAPI can't derive from a signature."""
 
+from collections.abc import Set as AbstractSet
 from http import HTTPStatus
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from app.errors import PROBLEM_MEDIA_TYPE
+from app.open_inference.schemas import ProtocolProblem
 from app.schemas import Problem
 
-__all__ = ["labeled_images", "many_images", "one_image", "problems"]
+__all__ = ["labeled_images", "many_images", "one_image", "problems", "require_key"]
 
 _IMAGE = {"type": "string", "format": "binary", "description": "PNG, JPEG, BMP, GIF, WebP, TIFF or PGM; one frame"}
 
@@ -41,3 +43,23 @@ def labeled_images() -> dict[str, Any]:
     labels = {"type": "array", "items": {"type": "string"}, "minItems": 1, "description": "the truth, one a file"}
     form = {"type": "object", "required": ["file", "label"], "properties": {"file": files, "label": labels}}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}}}
+
+
+_KEY_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "basic": {"type": "http", "scheme": "basic", "description": "for browsers: the key as password, any user name"},
+}
+
+
+def require_key(document: dict[str, Any], open_paths: AbstractSet[str]) -> None:
+    """Add to an OpenAPI document that every path but the open ones takes an API key, and how it refuses."""
+    document.setdefault("components", {})["securitySchemes"] = _KEY_SCHEMES
+    document["security"] = [{name: []} for name in _KEY_SCHEMES]
+    for path, operations in document["paths"].items():
+        model = ProtocolProblem if f"{path}/".startswith("/v2/") else Problem
+        for operation in operations.values():
+            if path in open_paths:
+                operation["security"] = []
+            else:
+                operation["responses"]["401"] = problems(401, model=model)[401]

@@ -36,7 +36,7 @@ def explain(call: Call, options: Annotated[ExplainOptions, Query()]) -> Explanat
 
     A picture for a report where `Accept` names image/png.
     """
-    model = call.components.models.get(options.model)
+    model = call.model(options.model)
     pixels = decode(call, read_image(call), options)
     explanation = model.explain(pixels, options.against)
     if preferred(call.header_fields.get(b"accept", b"").decode("latin-1"), _MEDIA_TYPES) == "image/png":

@@ -24,7 +24,7 @@ def feedback(call: Call, options: Annotated[FittingOptions, Query()]) -> Feedbac
     Of several images, one that can't be classified has a problem for an answer and is not counted; a lone one is
     refused. A label that the model does not have refuses the whole request before anything is counted.
     """
-    model = call.components.models.get(options.model)
+    model = call.model(options.model)
     images = read_labeled_images(call)
     for image in images:
         model.check_label(image.label)

@@ -218,13 +218,13 @@ async def model_statistics(parts: Parts, model: Named) -> Statistics:
 @direct_router.post("/models/{name}/infer", **_INFER)
 def infer(call: Call, name: str) -> Response:
     """Classify the images of a tensor; JSON or binary, both ways, as the protocol and its extensions say."""
-    return _infer(call, call.components.models.get(name))
+    return _infer(call, call.model(name))
 
 
 @direct_router.post("/models/{name}/versions/{version}/infer", **_INFER)
 def infer_with_version(call: Call, name: str, version: str) -> Response:
     """As without a version, and only if this version is served."""
-    model = call.components.models.get(name)
+    model = call.model(name)
     _check_version(version, model)
     return _infer(call, model)
 

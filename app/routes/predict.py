@@ -20,7 +20,7 @@ router = APIRouter(tags=["classification"], route_class=OneImageRoute)
 )
 def predict(call: Call, options: Annotated[ImageOptions, Query()]) -> Prediction:
     """Class probabilities of one image, sent as the form's part `file` or as the whole body."""
-    model = call.components.models.get(options.model)
+    model = call.model(options.model)
     pixels = decode(call, read_image(call), options)
     prediction = model.predict(pixels)
     if options.pixels:

@@ -24,7 +24,7 @@ router = APIRouter(tags=["classification"], route_class=ManyImagesRoute)
 )
 def predict_batch(call: Call, options: Annotated[ImageOptions, Query()]) -> BatchAnswer:
     """Class probabilities of each image, in order; one that can't be classified gets its problem, the others go on."""
-    model = call.components.models.get(options.model)
+    model = call.model(options.model)
     uploads = read_images(call)
     decoded = [decode_or_problem(call, upload, options, len(uploads)) for upload in uploads]
     predictions = iter(model.predict_batch([image for image in decoded if isinstance(image, bytes)]))

@@ -1,0 +1,75 @@
+"""Who may ask: everything but the probes needs a key, where keys are set.
+
+A key is sent as `Authorization: Bearer KEY` or `X-API-Key: KEY`; browsers, once challenged, send it as the password of
+`Authorization: Basic`, with any user name.
+"""
+
+from binascii import Error as Base64Error
+from binascii import a2b_base64
+
+from app.errors import UnauthorizedError
+from app.keys import Keys
+from app.settings import Settings
+
+__all__ = ["OPEN_PATHS", "Access", "access"]
+
+OPEN_PATHS = frozenset({"/livez", "/readyz", "/v2/health/live", "/v2/health/ready"})
+_SAFE_METHODS = frozenset({"GET", "HEAD"})
+_FROM_ELSEWHERE = frozenset({b"cross-site", b"same-site"})
+
+
+class Access:
+    """The check that a request passes before its body is read."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+
+    def check(self, method: str, path: str, headers: dict[bytes, bytes]) -> None:
+        """Do nothing where the request may be answered.
+
+        Args:
+            method: in upper case.
+            path: without the root path.
+            headers: by lower-case name.
+
+        Raises:
+            UnauthorizedError: it has no key, or none that is accepted.
+        """
+        if path in OPEN_PATHS:
+            return
+        key = headers.get(b"x-api-key")
+        if key is None:
+            key = _authorized_key(method, headers)
+        if not self._keys.accept(key):
+            raise UnauthorizedError("The key is none of those that are accepted; ask the operator for a valid one.")
+
+
+def access(settings: Settings) -> Access | None:
+    """The check that the settings ask for; None: there are no keys, and everybody may ask.
+
+    Raises:
+        ValueError: the file of the keys can't be read.
+    """
+    if not settings.needs_key:
+        return None
+    return Access(Keys([key.get_secret_value() for key in settings.api_keys], settings.api_keys_file))
+
+
+def _authorized_key(method: str, headers: dict[bytes, bytes]) -> bytes:
+    scheme, _, credentials = headers.get(b"authorization", b"").partition(b" ")
+    match scheme.lower():
+        case b"bearer":
+            return credentials.strip()
+        case b"basic":
+            if method not in _SAFE_METHODS and headers.get(b"sec-fetch-site") in _FROM_ELSEWHERE:
+                raise UnauthorizedError("A page of another site asks with the browser's key; send one as a header.")
+            return _password(credentials)
+    raise UnauthorizedError("A key is needed; send it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'.")
+
+
+def _password(credentials: bytes) -> bytes:
+    """Of `user:password` in base64 (RFC 7617)."""
+    try:
+        return a2b_base64(credentials.strip(), strict_mode=True).partition(b":")[2]
+    except Base64Error:
+        raise UnauthorizedError("'Authorization: Basic' is not base64 of 'user:KEY'.") from None

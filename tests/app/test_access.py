@@ -1,0 +1,140 @@
+"""The check of the key, and the settings of keys."""
+
+from base64 import b64encode
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from app.access import OPEN_PATHS, Access, access
+from app.errors import UnauthorizedError
+from app.keys import Keys
+from app.settings import Settings
+
+KEY, OTHER = "a-key-for-the-tests", "another-key-for-the-tests"
+
+
+@pytest.fixture
+def check() -> Access:
+    return Access(Keys([KEY, OTHER]))
+
+
+def basic(password: str, user: str = "") -> bytes:
+    return b"Basic " + b64encode(f"{user}:{password}".encode())
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {b"authorization": f"Bearer {KEY}".encode()},
+        {b"authorization": f"bearer  {OTHER} ".encode()},
+        {b"x-api-key": KEY.encode()},
+        {b"authorization": basic(KEY)},
+        {b"authorization": basic(OTHER, "anna")},
+    ],
+)
+def test_a_key_is_taken_in_every_form(check: Access, headers: dict[bytes, bytes]) -> None:
+    check.check("POST", "/predict", headers)
+
+
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        ({}, "A key is needed"),
+        ({b"authorization": b""}, "A key is needed"),
+        ({b"authorization": KEY.encode()}, "A key is needed"),
+        ({b"authorization": f"Digest {KEY}".encode()}, "A key is needed"),
+        ({b"authorization": b"Bearer"}, "none of those"),
+        ({b"authorization": f"Bearer {KEY[:-1]}".encode()}, "none of those"),
+        ({b"authorization": f"Bearer {KEY}{KEY}".encode()}, "none of those"),
+        ({b"x-api-key": b""}, "none of those"),
+        ({b"x-api-key": b"\xff\x00"}, "none of those"),
+        ({b"x-api-key": b"wrong", b"authorization": f"Bearer {KEY}".encode()}, "none of those"),
+        ({b"authorization": b"Basic !!!"}, "not base64"),
+        ({b"authorization": b"Basic " + b64encode(KEY.encode())}, "none of those"),
+    ],
+)
+@pytest.mark.parametrize(
+    "path", ["/predict", "/", "/metrics", "/docs", "/openapi.json", "/livez/", "/readyz/../metrics"]
+)
+def test_everything_else_is_refused_and_never_repeats_what_was_sent(
+    check: Access, path: str, headers: dict[bytes, bytes], reason: str
+) -> None:
+    with pytest.raises(UnauthorizedError, match=reason) as caught:
+        check.check("GET", path, headers)
+
+    assert KEY[:-1] not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", sorted(OPEN_PATHS))
+def test_probes_need_no_key(check: Access, path: str) -> None:
+    check.check("GET", path, {})
+
+
+def test_a_page_of_another_site_cannot_use_the_browsers_key_to_change_anything(check: Access) -> None:
+    headers = {b"authorization": basic(KEY), b"sec-fetch-site": b"cross-site"}
+
+    check.check("GET", "/", headers)
+    check.check("POST", "/feedback", headers | {b"sec-fetch-site": b"same-origin"})
+    with pytest.raises(UnauthorizedError, match="another site"):
+        check.check("POST", "/feedback", headers)
+
+
+def test_without_keys_there_is_no_check() -> None:
+    assert access(Settings()) is None
+
+
+def test_keys_come_from_the_environment_and_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "keys"
+    file.write_text("a-key-that-is-in-the-file\n")
+    monkeypatch.setenv("SOFTMAX_API_KEYS", f"{KEY}, {OTHER}")
+    monkeypatch.setenv("SOFTMAX_API_KEYS_FILE", str(file))
+
+    check = access(Settings())
+
+    assert check is not None
+    for key in (KEY, OTHER, "a-key-that-is-in-the-file"):
+        check.check("GET", "/metrics", {b"x-api-key": key.encode()})
+
+
+def test_the_settings_never_show_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOFTMAX_API_KEYS", f"{KEY},{OTHER}")
+
+    settings = Settings()
+
+    assert KEY not in repr(settings)
+    assert KEY not in settings.model_dump_json()
+
+
+def test_a_short_key_is_refused_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOFTMAX_API_KEYS", f"{KEY},guessable")
+
+    with pytest.raises(ValidationError, match="Key 2 is not 16 or more") as caught:
+        Settings()
+
+    assert "guessable" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "reach"),
+    [
+        ("127.0.0.1", "this machine"),
+        ("127.8.8.8", "this machine"),
+        ("::1", "this machine"),
+        ("localhost", "this machine"),
+        ("0.0.0.0", "all"),  # noqa: S104 - what must be refused
+        ("::", "all"),
+        ("10.0.0.7", "all"),
+        ("example.org", "all"),
+        ("", "this machine"),  # an empty variable counts as unset
+    ],
+)
+def test_an_address_beyond_loopback_is_open_to_all_unless_there_are_keys(
+    host: str, reach: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOFTMAX_HOST", host)
+
+    assert Settings().is_open_to_all is (reach == "all")
+    assert not Settings(allow_anonymous=True).is_open_to_all
+    monkeypatch.setenv("SOFTMAX_API_KEYS", KEY)
+    assert not Settings().is_open_to_all

@@ -1,0 +1,106 @@
+"""API keys: what is taken for one, and the file that may change."""
+
+import logging
+import os
+from pathlib import Path
+
+import pytest
+
+from app import keys
+from app.keys import Keys, read_keys
+
+FIRST, SECOND, THIRD = (f"{name}-key-of-32-characters-000" for name in ("first", "second", "third"))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "keys"
+    path.write_text(f"# of the shop\n{FIRST}\n\n  {SECOND}  \n")
+    return path
+
+
+@pytest.fixture
+def looked_at_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "_SECONDS_BETWEEN_LOOKS", 0.0)
+
+
+def replace(path: Path, text: str) -> None:
+    """As one atomic rename, as a secret that is mounted changes."""
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    new.rename(path)
+
+
+def test_a_file_holds_a_key_a_line_and_comments(file: Path) -> None:
+    assert read_keys(file) == [FIRST, SECOND]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "no key"),
+        (b"# nothing\n", "no key"),
+        (f"{FIRST}\nshort\n".encode(), "Key 2 is not 16 or more"),
+        (b"with a blank in the middle", "Key 1 is not 16 or more"),
+        ("schlüssel-mit-umlaut".encode(), "not ASCII"),
+    ],
+)
+def test_a_file_without_good_keys_is_refused_and_says_no_key(tmp_path: Path, content: bytes, reason: str) -> None:
+    path = tmp_path / "keys"
+    path.write_bytes(content)
+
+    with pytest.raises(ValueError, match=reason) as caught:
+        read_keys(path)
+
+    assert not any(word in str(caught.value) for word in (FIRST, "short", "blank", "umlaut"))
+
+
+def test_a_missing_file_is_refused_with_the_systems_reason(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="No such file or directory"):
+        read_keys(tmp_path / "keys")
+
+
+def test_the_keys_of_the_settings_and_of_the_file_are_accepted_and_no_others(file: Path) -> None:
+    accepted = Keys([THIRD], file)
+
+    assert all(accepted.accept(key.encode()) for key in (FIRST, SECOND, THIRD))
+    assert not any(accepted.accept(key) for key in (b"", FIRST[:-1].encode(), f"{FIRST} ".encode(), b"\xff" * 32))
+
+
+@pytest.mark.usefixtures("looked_at_every_time")
+def test_a_changed_file_is_read_again(file: Path) -> None:
+    accepted = Keys([], file)
+
+    replace(file, f"{THIRD}\n")
+
+    assert accepted.accept(THIRD.encode())
+    assert not accepted.accept(FIRST.encode())
+
+
+@pytest.mark.usefixtures("looked_at_every_time")
+@pytest.mark.parametrize("damage", ["emptied", "removed"])
+def test_a_file_that_goes_bad_leaves_the_keys_and_is_told_once(
+    file: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    accepted = Keys([], file)
+
+    if damage == "emptied":
+        file.write_text("")
+    else:
+        file.unlink()
+
+    assert accepted.accept(FIRST.encode())
+    assert accepted.accept(SECOND.encode())
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+    assert str(file) in caplog.text
+    assert FIRST not in caplog.text
+
+
+def test_an_unchanged_file_is_not_read_again(file: Path) -> None:
+    accepted = Keys([], file)
+
+    seen = file.stat()
+    file.write_text(f"# of the shop\n{THIRD[: len(FIRST)]}\n\n  {SECOND}  \n"[: seen.st_size])
+    os.utime(file, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+
+    assert accepted.accept(FIRST.encode())
