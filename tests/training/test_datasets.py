@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.training.conftest import make_split, write_idx
+from tests.training.conftest import make_split
 from training.catalog import DataOptions, entries, load_dataset
 from training.datasets import Dataset
 from training.errors import DataError
@@ -32,30 +32,6 @@ def write_images(folder: Path, split: Split, names: tuple[str, ...]) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.frombytes("L", (28, 28), pixels.numpy().tobytes()).save(path)
     return folder
-
-
-def test_fashion_mnist_comes_through_torchvision_with_its_class_names(data_dir: Path) -> None:
-    data = load("fashion-mnist", data_dir)
-
-    assert (len(data.train), len(data.test)) == (1000, 200)
-    assert data.labels[0] == "T-shirt/top"
-    assert isinstance(data.train, Split)
-    assert torch.equal(data.train.pixels, make_split(1000).pixels)
-
-
-def test_emnist_letters_are_set_upright_and_start_at_a(tmp_path: Path) -> None:
-    split = make_split(52, class_count=26)
-    for part in ("train", "test"):
-        prefix = tmp_path / "EMNIST" / "raw" / f"emnist-letters-{part}"
-        write_idx(Path(f"{prefix}-images-idx3-ubyte"), split.pixels.view(-1, 28, 28).transpose(1, 2).contiguous())
-        write_idx(Path(f"{prefix}-labels-idx1-ubyte"), split.class_ids + 1)
-
-    data = load("emnist-letters", tmp_path)
-
-    assert data.labels == tuple("abcdefghijklmnopqrstuvwxyz")
-    assert isinstance(data.train, Split)
-    assert torch.equal(data.train.pixels, split.pixels)
-    assert torch.equal(data.train.class_ids, split.class_ids)
 
 
 def test_data_that_are_damaged_are_refused_with_the_folder_to_mend(data_dir: Path) -> None:
