@@ -151,6 +151,8 @@ def describe(error: Exception) -> tuple[int, str, str]:
     status_and_title = _STATUS_AND_TITLE.get(type(error))
     if status_and_title is None:
         return 500, "Internal error", "The service failed; its log has the reason under this request id."
+    if isinstance(error, WrongSizeError):  # the terminal has another option
+        return *status_and_title, f"{error} Send that size, or ask for resize=true."
     return *status_and_title, str(error)
 
 

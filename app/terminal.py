@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from app.classifier.errors import ImageError
+from app.classifier.errors import ImageError, WrongSizeError
 from app.classifier.images import read_pixels
 from app.classifier.picture import draw
 from app.errors import ServiceError
@@ -27,6 +27,7 @@ __all__ = ["cli"]
 cli = typer.Typer()
 
 _UNREADABLE = 2  # exit code
+_WARNINGS = {"inverted": "The image looks inverted: ask for --invert if it is dark on light."}
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="image files")]
 ModelName = Annotated[str | None, typer.Option("--model", help="name of the model  [default: the default model]")]
@@ -107,6 +108,8 @@ class _Images:
                 image = read_pixels(file.read_bytes(), name=str(file), resize=self._resize, invert=self._invert)
             except OSError as error:
                 self._complain(f"{file} can't be read: {error.strerror}.")
+            except WrongSizeError as error:
+                self._complain(f"{error} Ask for --resize.")
             except ImageError as error:
                 self._complain(str(error))
             else:
@@ -151,7 +154,7 @@ def _add_rows(table: Table, file: Path, prediction: Prediction, top: int) -> Non
     for rank, (label, probability) in enumerate(likeliest):
         table.add_row(str(file) if rank == 0 else "", label, f"{probability:.4f}")
     for warning in prediction.get("warnings", ()):
-        typer.echo(f"{file}: {warning['detail']}", err=True)
+        typer.echo(f"{file}: {_WARNINGS.get(warning['code'], warning['detail'])}", err=True)
 
 
 def _reasons(found: ExplanationReport) -> tuple[str, ...]:

@@ -129,9 +129,7 @@ def _decoder(content: bytes, name: str) -> type[ImageFile.ImageFile]:
 def _check_size(size: tuple[int, int], name: str, max_pixels: int, *, resize: bool) -> None:
     width, height = size
     if not resize and size != (SIDE, SIDE):
-        raise WrongSizeError(
-            f"{name} is {width}×{height} pixels, the model takes {SIDE}×{SIDE}; send that size, or ask for resize=true."
-        )
+        raise WrongSizeError(f"{name} is {width}×{height} pixels; the model takes {SIDE}×{SIDE}.")
     if width * height > max_pixels:
         raise TooManyPixelsError(
             f"{name} is {width}×{height} pixels, more than the {max_pixels:,} that are decoded; send a smaller image."

@@ -7,10 +7,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from PIL import ImageOps
 from typer.testing import CliRunner, Result
 
+from app.classifier import artifact
+from app.classifier.pixel_statistics import PixelStatistics
 from app.terminal import cli
-from tests.conftest import REPOSITORY
+from tests.app.classifier.test_pixel_statistics import boots
+from tests.conftest import REPOSITORY, make_metadata, make_model
 from tests.drawings import ankle_boot, png
 
 
@@ -70,13 +74,26 @@ def test_a_file_that_cannot_be_read_is_named_and_the_others_are_answered(boot: P
 def test_resize_and_invert_mean_what_they_mean_over_http(boot: Path, models_dir: Path) -> None:
     boot.write_bytes(png(ankle_boot().resize((56, 56), 0)))
 
-    assert run("predict", boot, "--models-dir", models_dir).exit_code == 2
+    refused = run("predict", boot, "--models-dir", models_dir)
+    assert refused.exit_code == 2
+    assert refused.stderr == f"{boot} is 56×56 pixels; the model takes 28×28. Ask for --resize.\n"
     assert run("predict", boot, "--resize", "--models-dir", models_dir).exit_code == 0
     plain, inverted = (
         json.loads(run("predict", boot, "--resize", "--json", "--models-dir", models_dir, *flags).stdout)
         for flags in ((), ("--invert",))
     )
     assert plain["probabilities"] != inverted["probabilities"]
+
+
+def test_a_warning_names_the_option_of_the_command_line(boot: Path, tmp_path: Path) -> None:
+    path = tmp_path / "models" / "boots" / artifact.FILE_NAME
+    artifact.save(path, make_model(), make_metadata("boots"), PixelStatistics.measure(boots()))
+    boot.write_bytes(png(ImageOps.invert(ankle_boot())))
+
+    result = run("predict", boot, "--models-dir", path.parent.parent)
+
+    assert result.exit_code == 0
+    assert result.stderr == f"{boot}: The image looks inverted: ask for --invert if it is dark on light.\n"
 
 
 def test_the_explanation_is_drawn_on_request(boot: Path, models_dir: Path, tmp_path: Path) -> None:
