@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from app.classifier import artifact
-from app.classifier.metadata import ClassScores, Evaluation, Metadata
+from app.classifier.metadata import ClassScores, CoverageScores, Evaluation, Metadata
 from app.classifier.softmax import PIXELS, SoftmaxRegression
 from app.main import Service, create_app
 from app.settings import Settings
@@ -53,6 +53,7 @@ def make_metadata(name: str = "fashion-mnist", labels: tuple[str, ...] = LABELS)
         accuracy_interval=(0.826, 0.945),
         loss=0.5,
         calibration_error=0.02,
+        coverages=(CoverageScores(coverage=0.95, measured_coverage=0.942, mean_set_size=1.286),),
         classes=tuple(ClassScores(label=label, precision=0.9, recall=0.9, f1=0.9, sample_count=10) for label in labels),
         confusion_matrix=tuple(map(tuple, rows)),
     )

@@ -18,6 +18,8 @@ export function showCard({ name, version, metadata }, feedback) {
     ...figure("Test images", count(evaluation.sample_count), "none of them seen in training"),
   );
   showConfusion(metadata.labels, evaluation.confusion_matrix);
+  element("sets").hidden = evaluation.coverages.length === 0;
+  element("coverages").replaceChildren(...evaluation.coverages.map(coverageRow));
 }
 
 export function showTemplates(weights) {
@@ -74,6 +76,15 @@ function confusionRow(labels, row, actual) {
     cell.classList.toggle("error", predicted !== actual);
     cell.classList.toggle("strong", predicted === actual && share > 0.5);
     line.append(cell);
+  }
+  return line;
+}
+
+function coverageRow({ coverage, measured_coverage, mean_set_size }) {
+  const line = document.createElement("tr");
+  line.append(header(`${Number((coverage * 100).toFixed(1))} %`, "row"));
+  for (const text of [percent(measured_coverage), mean_set_size.toFixed(2)]) {
+    line.append(Object.assign(document.createElement("td"), { textContent: text }));
   }
   return line;
 }

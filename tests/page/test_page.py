@@ -256,6 +256,10 @@ def test_the_card_shows_accuracy_with_its_interval_and_the_confusion_matrix(page
     assert page.locator("#templates canvas").count() == 10
 
 
+def test_the_card_says_how_often_prediction_sets_hold_the_truth(page: Page) -> None:
+    assert page.locator("#coverages tr").all_inner_texts() == ["95 %\t94.2 %\t1.29"]
+
+
 def test_the_page_asks_nobody_but_this_server(page: Page, site: str) -> None:
     addresses: list[str] = []
     page.on("request", lambda request: addresses.append(request.url))
