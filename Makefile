@@ -10,7 +10,7 @@ TORCH_INDEX_URL ?=
 bin := .venv/bin
 pip := $(bin)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: help serve train test soak lint format audit fuzz bench-training bench-serving constraints clean
+.PHONY: help serve train test test-deploy soak lint format audit fuzz bench-training bench-serving constraints clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -24,6 +24,9 @@ train: .venv/train.done ## fit softmax regression to Fashion-MNIST (ARGS="--epoc
 
 test: .venv/dev.done .venv/schemas/kserve.done ## run the tests (ARGS="-k predict")
 	$(bin)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+
+test-deploy: .venv/dev.done ## build the image and try docker-compose.yml on the Docker engine (ARGS="-k restart")
+	$(bin)/python -m pytest -m engine $(ARGS) tests/deploy
 
 soak: .venv/dev.done ## run the tests that take minutes, one after another (ARGS="-k swaps")
 	$(bin)/python -m pytest -m soak --capture no $(ARGS)

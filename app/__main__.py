@@ -19,6 +19,8 @@ from typer.core import TyperGroup
 from app import logs, server
 from app.settings import Settings
 
+_WORKER_SECONDS = 30  # to answer the launcher, or be replaced: while it imports torch on little of a core, it does not
+
 
 class _Commands(TyperGroup):
     """`predict` and `explain`, imported when they are called: a launcher of workers does without torch."""
@@ -74,6 +76,7 @@ def serve(
             host=settings.host,
             port=settings.port,
             workers=settings.workers,
+            timeout_worker_healthcheck=_WORKER_SECONDS,
             server_header=False,
             access_log=False,
             http="app.connections:Connection",
