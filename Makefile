@@ -10,7 +10,8 @@ TORCH_INDEX_URL ?=
 bin := .venv/bin
 pip := $(bin)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: help serve train test test-deploy soak lint format audit fuzz bench-training bench-serving constraints clean
+.PHONY: help serve train test test-deploy test-ray soak lint format audit fuzz bench-training bench-serving
+.PHONY: bench-queueing constraints clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -30,6 +31,9 @@ test-deploy: .venv/dev.done ## build the image and try docker-compose.yml on the
 
 soak: .venv/dev.done ## run the tests that take minutes, one after another (ARGS="-k swaps")
 	$(bin)/python -m pytest -m soak --capture no $(ARGS)
+
+test-ray: .venv-ray/done ## run the tests of Ray Serve, on a cluster of this machine
+	.venv-ray/bin/python -m pytest -W ignore tests/deploy/test_ray_serve.py $(ARGS)
 
 lint: .venv/dev.done ## check style and types
 	$(bin)/ruff check
@@ -56,14 +60,17 @@ bench-training: .venv/dev.done ## measure training next to other ways of doing i
 bench-serving: .venv/dev.done ## measure the service next to other servers, half an hour (ARGS="--only ours")
 	$(bin)/python -m benchmarks.serving $(ARGS)
 
+bench-queueing: .venv/dev.done ## simulate queues, and set the real server beside them (ARGS="--measure")
+	$(bin)/python -m benchmarks.queueing $(ARGS)
+
 constraints: ## write constraints.txt anew, from the newest versions that fit pyproject.toml
 	$(PYTHON) -m venv --clear .venv
-	$(bin)/python -m pip install --quiet --editable '.[dev]'
+	$(bin)/python -m pip install --quiet --editable '.[dev,ray]'
 	(sed -n '/^#/p' constraints.txt; $(bin)/python -m pip freeze --exclude-editable) > .venv/constraints.txt
 	mv .venv/constraints.txt constraints.txt
 
 clean: ## remove the environment and all caches
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf .venv .venv-ray .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 
 # What KServe publishes of its types; a test reads the wheel, nothing installs it: it wants another psutil than ours.
 .venv/schemas/kserve.done: .venv/dev.done
@@ -78,4 +85,12 @@ clean: ## remove the environment and all caches
 	@test -x $(bin)/python || $(PYTHON) -m venv .venv
 	@$(if $(TORCH_INDEX_URL),$(pip) --no-deps --index-url $(TORCH_INDEX_URL) torch torchvision)
 	@$(pip) --editable '.$(extra)'
+	@touch $@
+
+# Ray's packages stand beside those of .venv, which they leave as they are.
+purelib := -c "import sysconfig; print(sysconfig.get_path('purelib'))"
+.venv-ray/done: .venv/dev.done
+	@$(bin)/python -m venv .venv-ray
+	@$(bin)/python $(purelib) > "$$(.venv-ray/bin/python $(purelib))/beside.pth"
+	@.venv-ray/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt '.[ray]'
 	@touch $@

@@ -4,6 +4,7 @@ peer.toml:
     title          name in the tables
     package        its version is shown in the tables
     requirements   pip requirements besides the common ones; "project": the project's own, pinned
+    extra          optional, with "project": the extra of the project that it takes besides
     shares         optional, the name of an environment that several peers share
     prepare        optional command, run before each start
     command        the server; stays in the foreground
@@ -39,6 +40,7 @@ class Peer:
     requirements: list[str] | str
     command: list[str]
     requests: dict[str, dict[str, Any]]
+    extra: str = ""
     shares: str = ""
     prepare: list[str] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)

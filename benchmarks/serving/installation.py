@@ -55,8 +55,9 @@ def versions(folder: Path, packages: tuple[str, ...]) -> dict[str, str]:
 def _requirements(peer: Peer) -> list[str]:
     if isinstance(peer.requirements, list):
         return [*_COMMON, *peer.requirements]
-    project = tomllib.loads((_REPOSITORY / "pyproject.toml").read_text())["project"]["dependencies"]
-    dependencies = [line for line in project if not line.startswith("torch")]
+    project = tomllib.loads((_REPOSITORY / "pyproject.toml").read_text())["project"]
+    extra = project["optional-dependencies"][peer.extra] if peer.extra else []
+    dependencies = [line for line in project["dependencies"] + extra if not line.startswith("torch")]
     lines = (_REPOSITORY / "constraints.txt").read_text().splitlines()
     pinned = {name.lower().replace("_", "-"): version for name, _, version in (line.partition("==") for line in lines)}
     return [*_COMMON, *(_pin(dependency, pinned) for dependency in dependencies)]

@@ -33,23 +33,26 @@ def _tables(results: dict[str, Any]) -> str:
     peers: dict[str, Entry] = results["peers"]
     measured = {name: entry for name, entry in peers.items() if "loads" in entry}
     on_one_core = {name: entry for name, entry in measured.items() if entry["baseline"] == BASELINE}
-    parts = [_machine(results, measured), _single_table(on_one_core), _latency_table(on_one_core)]
+    parts = [_machine(results, measured, on_one_core), _single_table(on_one_core), _latency_table(on_one_core)]
     parts += [_workload_table(name, on_one_core) for name in WORKLOADS if name != "single"]
     parts += [_scaling_table(measured, peers), _failures(peers)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _machine(results: dict[str, Any], measured: dict[str, Entry]) -> str:
+def _machine(results: dict[str, Any], measured: dict[str, Entry], on_one_core: dict[str, Entry]) -> str:
     machine = results["machine"]
     dates = sorted(entry["measured_at"][:10] for entry in measured.values())
-    foreign = max((run["foreign_share"] for run in _runs(measured)), default=0)
-    noise = f" **Noisy: other processes took up to {foreign:.2f} cores.**" if foreign > _QUIET else ""
     return (
         f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, Linux {machine['kernel']}, "
         f"Python {machine['python']}, wrk {machine['wrk']}; {' to '.join(dict.fromkeys((dates[0], dates[-1])))}; "
-        f"`{results['command']}`.{noise} A figure in brackets is the ratio to plain FastAPI as measured alternately "
-        "with this peer."
+        f"`{results['command']}`.{_noise(on_one_core)} A figure in brackets is the ratio to plain FastAPI as measured "
+        "alternately with this peer."
     )
+
+
+def _noise(entries: dict[str, Entry]) -> str:
+    foreign = max((run["foreign_share"] for run in _runs(entries)), default=0)
+    return f" **Noisy: other processes took up to {foreign:.2f} cores.**" if foreign > _QUIET else ""
 
 
 def _single_table(entries: dict[str, Entry]) -> str:
@@ -115,18 +118,19 @@ def _workload_table(workload: str, entries: dict[str, Entry]) -> str:
 
 def _scaling_table(measured: dict[str, Entry], peers: dict[str, Entry]) -> str:
     rows = []
-    for entry in measured.values():
-        if entry["baseline"] == BASELINE:
-            continue
+    others = {name: entry for name, entry in measured.items() if entry["baseline"] != BASELINE}
+    for entry in others.values():
         for load in _loads(entry, "single"):
             rate, one = _both(load, "rate", mean)
             shares = _both(load, "load_generator_share", mean)
             cells = [f"{rate:,.0f}{_errors(load)}", f"{one:,.0f}", f"{rate / one:.2f}×", *(f"{x:.2f}" for x in shares)]
+            cells.append(_cell(_both(load, "cpu_microseconds", mean), digits=0))
             rows.append([entry["title"], str(load["connections"]), *cells])
-    bases = (entry["baseline"] for entry in measured.values() if entry["baseline"] != BASELINE)
+    bases = (entry["baseline"] for entry in others.values())
     other = next((peers[base]["title"] for base in bases if base in peers), "")
-    header = ["More cores", "connections", "requests/s", f"{other} on 1 core", "ratio", "wrk's share, cores"]
-    return _markdown([*header, "wrk's share beside 1 core"], rows) if rows else ""
+    header = ["Other ways to run it", "connections", "requests/s", f"{other} on 1 core", "ratio", "wrk's share, cores"]
+    table = _markdown([*header, "wrk's share beside 1 core", "CPU µs a request"], rows)
+    return f"Next to one worker on one core.{_noise(others)}\n\n{table}" if rows else ""
 
 
 def _failures(peers: dict[str, Entry]) -> str:

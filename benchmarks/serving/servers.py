@@ -29,7 +29,7 @@ LOAD_GENERATOR_CORE = 1
 _REPOSITORY = Path(__file__).parents[2]
 _MARK = "SERVING_BENCHMARK_RUN"
 _START_TIMEOUT = 120  # seconds until there is an answer at all
-_WRONG_ANSWER_TIMEOUT = 20  # seconds from the first wrong answer: servers refuse until their model is loaded
+_WRONG_ANSWER_TIMEOUT = 60  # seconds from the first wrong answer: servers refuse until their model is loaded
 _STOP_TIMEOUT = 10  # seconds
 _POLL_INTERVAL = 0.01  # seconds
 

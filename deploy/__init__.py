@@ -1,0 +1,1 @@
+"""What runs the service beyond one process: Ray Serve."""
