@@ -62,7 +62,6 @@ def test_a_misspelt_field_would_be_noticed(overlay: str, kind: str, path: tuple[
         schemas.check(manifest)
 
 
-@pytest.mark.skipif("api_keys_file" not in Settings.model_fields, reason="needs the settings of API keys")
 def test_the_service_takes_the_settings_and_may_listen(
     manifests: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,7 +160,6 @@ def test_only_the_trial_answers_without_keys(manifests: list[dict[str, Any]], re
     assert any(volume["name"] == "keys" for volume in pod.pod["volumes"]) != anonymous
 
 
-@pytest.mark.skipif(not RULES.exists(), reason=f"needs {RULES.relative_to(REPOSITORY)}")
 def test_alerts_are_those_of_the_plain_prometheus() -> None:
     path = FOLDER / "components" / "monitoring" / "prometheus-rule.yaml"  # kustomize would fold long lines anew
 
