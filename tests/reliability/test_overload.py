@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 import httpx
 import pytest
+from PIL import Image
 
 from app.classifier import artifact
 from tests import drawings
@@ -123,17 +124,16 @@ def test_bodies_that_wait_may_not_outgrow_their_budget(server: str) -> None:
     assert httpx.post(f"{server}/predict", files={"file": drawings.png()}).status_code == 200
 
 
-def test_what_takes_long_does_not_hold_up_the_rest(tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = tmp_path_factory.mktemp("models")
-    artifact.save(folder / "fashion-mnist" / artifact.FILE_NAME, make_model(), make_metadata())
-    large = drawings.png(drawings.noise().resize((1800, 1800)))
-    with running_server(folder) as url, ExitStack() as stack:
-        host, port = url.removeprefix("http://").split(":")
-        for _ in range(6):
-            client = stack.enter_context(socket.create_connection((host, int(port)), timeout=10))
-            head = b"POST /predict?resize=true HTTP/1.1\r\nHost: s\r\nContent-Type: image/png\r\n"
+def test_what_takes_long_waits_in_a_short_line_and_holds_nothing_else_up(server: str) -> None:
+    large = drawings.png(Image.new("L", (1900, 1900), 90))
+    head = b"POST /predict?resize=true HTTP/1.1\r\nHost: s\r\nContent-Type: image/png\r\nX-Request-ID: a\r\n"
+    with ExitStack() as stack:
+        clients = [stack.enter_context(connect(server)) for _ in range(30)]
+        for client in clients:
             client.sendall(head + b"Content-Length: %d\r\n\r\n" % len(large) + large)
-
-        answer = httpx.post(f"{url}/predict", files={"file": drawings.png()}, timeout=5)
+        answer = httpx.post(f"{server}/predict", files={"file": drawings.png()}, timeout=5)
+        heavy = [client.recv(65536) for client in clients]
 
     assert answer.status_code == 200
+    assert statuses(heavy) == {b"200", b"503"}
+    assert any(b"Too many long requests at once" in one for one in heavy)
