@@ -13,7 +13,8 @@ takes. What is left is about 6 times plain uvicorn's: benchmarks/serving/README.
 
 What differs from `python -m app`:
 - `/metrics` adds up the replicas of one node. Ray's proxies in Python prefer the replicas of their own node, so scrape
-  the proxy of every node. What a node counted goes with the node.
+  the proxy of every node; HAProxy asks any node, so scrape a replica's own port (from 30000 on) on every node. What a
+  node counted goes with the node.
 - What a node had accepted when it died is answered by Ray with a bare 500; callers send it again.
 """
 
