@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 _AT_LEAST = 0.25  # of the delay is spent on answers in each turn, however long the last one was
 _ALWAYS_ADMITTED = 4  # requests a turn, however long each of them takes
+_STRICTER = 0.6  # of the delay is the limit while there is too much to do: what has to wait then, waits less
+_STRICT_SECONDS = 1.0  # after a refusal by the whole of the delay
 _BUSY_SECONDS = 0.001  # a shorter pause between two turns is none
 _MOST_HEAVY_CALLS = 8  # at work or waiting, in one worker
 _LOG_SECONDS = 10.0
@@ -38,6 +40,7 @@ class Gate:
 
     def __init__(self, max_delay_seconds: float, telemetry: Telemetry) -> None:
         self._max_delay = max_delay_seconds
+        self._limit = max_delay_seconds
         self._telemetry = telemetry
         self._in_turn = False
         self._began = 0.0  # this turn
@@ -45,6 +48,7 @@ class Gate:
         self._ended = 0.0  # the turn before
         self._admitted = 0
         self._refused = 0
+        self._strict_until = float("-inf")
         self._refused_unlogged = 0
         self._logged_at = float("-inf")
 
@@ -60,9 +64,10 @@ class Gate:
             self._in_turn = True
             self._busy_since = self._began if now - self._ended < _BUSY_SECONDS else now
             self._began = now
+            self._limit = self._max_delay * (_STRICTER if now < self._strict_until else 1)
             loop.call_soon(self._end_turn)  # runs once all sockets that are readable now have been read
         if (
-            now - max(self._busy_since, silent_since) > self._max_delay
+            now - max(self._busy_since, silent_since) > self._limit
             and now - self._began > self._max_delay * _AT_LEAST
             and self._admitted >= _ALWAYS_ADMITTED
         ):
@@ -76,6 +81,8 @@ class Gate:
         self._ended = perf_counter()
         self._admitted = 0
         if self._refused:
+            if self._began >= self._strict_until:
+                self._strict_until = self._ended + _STRICT_SECONDS
             self._telemetry.refused("overload", self._refused)
             self._refused_unlogged += self._refused
             self._refused = 0

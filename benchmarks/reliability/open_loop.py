@@ -26,7 +26,7 @@ class Outcome:
     """What became of the requests of one run.
 
     Attributes:
-        seconds: length of the run.
+        seconds: length of the run, up to the last answer.
         latencies: seconds from when a request was due to its answer, of those that were accepted (200).
         refused: requests that were answered with 503.
         failed: with another status, or with none.
@@ -104,6 +104,7 @@ class _Load:
         deadline = perf_counter() + _LAST_ANSWERS_SECONDS
         while perf_counter() < deadline and len(self._free) < connections:  # noqa: ASYNC110 - bounded, and rare
             await asyncio.sleep(0.01)
+        self.outcome.seconds = perf_counter() - self._began
         self.outcome.failed += len(self._waiting) + connections - len(self._free)
         return self.outcome
 
