@@ -50,7 +50,8 @@ class Point:
     failed: float
     p50: float
     p99: float
-    probe_p99: float
+    probe_p50: float
+    probe_worst: float
     probes_failed: int
 
 
@@ -101,7 +102,7 @@ def main() -> None:
             ]
             capacity = max(len(peak.latencies) for peak in peaks) / options.seconds
             print(f"Capacity: {capacity:,.0f} requests a second, in a closed loop.")
-            print("protected  offered   accepted  refused  failed  p50 ms  p99 ms  probe p99 ms  failed probes")
+            print("protected  offered   accepted  refused  failed  p50 ms  p99 ms  probe p50  worst  failed probes")
             for share in _SHARES:
                 for protected, asked_port in ((True, port), (False, unprotected_port)):
                     probes = _Probes(asked_port)
@@ -111,7 +112,7 @@ def main() -> None:
                         rate=share * capacity, seconds=options.seconds, connections=_CONNECTIONS,
                     ).result()  # fmt: skip
                     probes.stop()
-                    points.append(_point(share, protected, outcome, probes))
+                    points.append(_point(share, share * capacity, protected, outcome, probes))
                     _print(points[-1])
                     time.sleep(1)
     if options.json:
@@ -151,19 +152,19 @@ def _wait(port: int) -> None:
     raise BenchmarkError(f"Nothing answers on port {port}.")
 
 
-def _point(share: float, protected: bool, outcome: Outcome, probes: _Probes) -> Point:  # noqa: FBT001 - one caller
+def _point(share: float, offered: float, protected: bool, outcome: Outcome, probes: _Probes) -> Point:  # noqa: FBT001 - one caller
     latencies = [latency * 1000 for latency in outcome.latencies]
-    total = len(latencies) + outcome.refused + outcome.failed
     return Point(
         protected=protected,
         share=share,
-        offered=total / outcome.seconds,
+        offered=offered,
         accepted=len(latencies) / outcome.seconds,
         refused=outcome.refused / outcome.seconds,
         failed=outcome.failed / outcome.seconds,
         p50=statistics.median(latencies),
         p99=_percentile_99(latencies),
-        probe_p99=_percentile_99(probes.milliseconds),
+        probe_p50=statistics.median(probes.milliseconds),
+        probe_worst=max(probes.milliseconds),
         probes_failed=probes.failed,
     )
 
@@ -175,7 +176,7 @@ def _percentile_99(values: list[float]) -> float:
 def _print(point: Point) -> None:
     print(
         f"{'yes' if point.protected else 'no':9} {point.share:3.1f} {point.offered:7,.0f} {point.accepted:9,.0f}"
-        f" {point.refused:8,.0f} {point.failed:7,.0f} {point.p50:7.1f} {point.p99:7.1f} {point.probe_p99:10.1f}"
+        f" {point.refused:8,.0f} {point.failed:7,.0f} {point.p50:7.1f} {point.p99:7.1f} {point.probe_p50:9.1f} {point.probe_worst:7.1f}"
         f" {point.probes_failed:10}",
         flush=True,
     )
