@@ -174,10 +174,10 @@ def _percentile_99(values: list[float]) -> float:
 
 
 def _print(point: Point) -> None:
+    rates = f"{point.offered:7,.0f} {point.accepted:9,.0f} {point.refused:8,.0f} {point.failed:7,.0f}"
+    times = f"{point.p50:7.1f} {point.p99:7.1f} {point.probe_p50:9.1f} {point.probe_worst:7.1f}"
     print(
-        f"{'yes' if point.protected else 'no':9} {point.share:3.1f} {point.offered:7,.0f} {point.accepted:9,.0f}"
-        f" {point.refused:8,.0f} {point.failed:7,.0f} {point.p50:7.1f} {point.p99:7.1f} {point.probe_p50:9.1f} {point.probe_worst:7.1f}"
-        f" {point.probes_failed:10}",
+        f"{'yes' if point.protected else 'no':9} {point.share:3.1f} {rates} {times} {point.probes_failed:10}",
         flush=True,
     )
 
