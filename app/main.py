@@ -3,6 +3,9 @@
 import asyncio
 import gc
 import logging
+import multiprocessing
+import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -109,11 +112,27 @@ async def _lifespan(app: Service) -> AsyncIterator[dict[str, Front]]:
     parts: Components = app.state.components
     # Inference mode is entered once: per request it would cost more than the matrix product.
     with parts.draining.on_sigterm(), parts.request_log.running(), torch.inference_mode():
+        _end_with_launcher()
         following = asyncio.create_task(_follow_files(parts))
         yield {"front": app.front}
         following.cancel()
         with suppress(asyncio.CancelledError):
             await following
+
+
+def _end_with_launcher() -> None:
+    """Have a worker stop when its launcher is gone: nobody would replace it, and it would keep the port."""
+    launcher = multiprocessing.parent_process()
+    if launcher is None:
+        return
+    loop, sentinel = asyncio.get_running_loop(), launcher.sentinel
+
+    def end() -> None:
+        loop.remove_reader(sentinel)
+        logger.error("The launcher is gone.")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    loop.add_reader(sentinel, end)
 
 
 async def _follow_files(parts: Components) -> None:

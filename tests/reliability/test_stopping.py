@@ -178,6 +178,19 @@ def test_a_killed_worker_loses_only_its_own_requests_and_is_replaced(models_dir:
         assert {service.predict() for _ in range(10)} == {200}
 
 
+def test_workers_end_with_their_launcher_and_free_the_port(models_dir: Path) -> None:
+    with running(models_dir, workers="2", drain_seconds="0") as service:
+        workers = workers_of(service.process.pid)
+        service.process.kill()
+        service.process.wait()
+        deadline = time.monotonic() + 10
+        while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+    assert len(workers) == 2
+    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+
+
 def workers_of(parent: int) -> list[int]:
     """The process ids of a launcher's workers."""
     pids = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
