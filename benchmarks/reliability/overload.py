@@ -1,6 +1,6 @@
 """How the service does when more is asked of it than it can do: the same loads with and without its protection.
 
-    python -m benchmarks.reliability.overload --json results.json
+    python -m benchmarks.reliability.overload --out benchmarks/reliability
 
 The server runs on one core, the load on another; the load is open-loop (`open_loop`), the image a 28×28 PNG in a form.
 """
@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from benchmarks.reliability.chart import draw
 from benchmarks.reliability.open_loop import Outcome, offer, saturate
 from benchmarks.serving.errors import BenchmarkError
 from benchmarks.serving.machine import describe_machine
@@ -87,7 +88,7 @@ def main() -> None:
     """Find the capacity, then offer shares of it to the protected and to the unprotected service in turns."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=5, help="of each load")
-    parser.add_argument("--json", type=Path, help="write the points to this file")
+    parser.add_argument("--out", type=Path, help="write overload.json and overload.png into this folder")
     options = parser.parse_args()
     points: list[Point] = []
     with TemporaryDirectory() as folder, ProcessPoolExecutor(1) as load_generator:
@@ -115,9 +116,10 @@ def main() -> None:
                     points.append(_point(share, share * capacity, protected, outcome, probes))
                     _print(points[-1])
                     time.sleep(1)
-    if options.json:
+    if options.out:
         results = {"machine": describe_machine(), "capacity": capacity, "points": [asdict(point) for point in points]}
-        options.json.write_text(json.dumps(results, indent=1) + "\n")
+        (options.out / "overload.json").write_text(json.dumps(results, indent=1) + "\n")
+        draw(points, capacity, options.out / "overload.png")
 
 
 def _request() -> bytes:
