@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 _CONFIGURATION = Path(__file__).parent / "schemathesis.toml"
-_SECONDS = 20
+_SECONDS = 12
 _SEED = 290_625
 
 

@@ -1,0 +1,93 @@
+"""Dying, and not being able to start: the service is whole again, or says why it is not."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests import drawings
+from tests.conftest import REPOSITORY
+from tests.reliability.services import load, running
+
+
+def test_a_killed_worker_loses_only_its_own_requests_and_is_replaced(models_dir: Path) -> None:
+    with running(models_dir, workers="2", max_delay_ms="10000") as service:
+        children = workers_of(service.process.pid)
+        with load(service.url, connections=16) as fates:
+            time.sleep(1)
+            os.kill(children[0], signal.SIGKILL)
+            time.sleep(1)
+        seen = fates()
+        deadline = time.monotonic() + 60
+        while len(set(workers_of(service.process.pid)) - {children[0]}) < 2 and time.monotonic() < deadline:
+            time.sleep(0.2)
+
+        assert seen["200"] > 100
+        assert seen["lost"] <= 16  # no more than one a connection
+        assert set(seen) <= {"200", "lost"}
+        assert len(set(workers_of(service.process.pid)) - {children[0]}) == 2
+        assert {service.predict() for _ in range(10)} == {200}
+
+
+def test_workers_end_with_their_launcher_and_free_the_port(models_dir: Path) -> None:
+    with running(models_dir, workers="2", drain_seconds="0") as service:
+        workers = workers_of(service.process.pid)
+        service.process.kill()
+        service.process.wait()
+        deadline = time.monotonic() + 10
+        while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+    assert len(workers) == 2
+    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+
+
+def workers_of(parent: int) -> list[int]:
+    """The process ids of a launcher's workers."""
+    pids = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return [int(pid) for pid in pids if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_port_in_use_is_one_line_and_a_failure(models_dir: Path, workers: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        result = subprocess.run(
+            [sys.executable, "-m", "app", "--port", port, "--models-dir", str(models_dir), "--workers", workers],
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    assert result.returncode not in {0, -signal.SIGTERM}
+    assert "address already in use" in result.stderr.lower()
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("kind", ["empty", "missing", "a file"])
+def test_without_models_the_service_is_alive_and_says_why_it_is_unready(tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "models"
+    if kind == "empty":
+        folder.mkdir()
+    elif kind == "a file":
+        folder.write_text("no folder")
+
+    with running(folder) as service:
+        alive = httpx.get(f"{service.url}/livez").status_code
+        readiness = httpx.get(f"{service.url}/readyz")
+        prediction = httpx.post(f"{service.url}/predict", files={"file": drawings.png()})
+
+    assert alive == 200
+    assert (readiness.status_code, prediction.status_code) == (503, 503)
+    assert str(folder) in readiness.json()["reason"]
+    assert prediction.headers["Retry-After"] == "1"
