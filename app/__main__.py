@@ -85,7 +85,7 @@ def serve(
             timeout_graceful_shutdown=settings.stop_seconds,
             log_config=logs.configuration(settings.log_format),
         )
-        server.run(config)
+        server.run(config, settings.drain_seconds)
 
 
 @contextmanager

@@ -1,6 +1,16 @@
-"""uvicorn with its workers, as `python -m app` runs it."""
+"""uvicorn with its workers, as `python -m app` runs it; and the end of listening, so that no connection is lost.
 
+A connection is made by the kernel, and waits there until a worker accepts it. Those that wait when the last worker
+stops listening are cut off. So the door is closed first, a moment before listening ends: from then on the kernel makes
+none, and those that wait are accepted.
+"""
+
+import asyncio
+import ctypes
+import socket
+import struct
 import sys
+import time
 from contextlib import suppress
 
 import uvicorn
@@ -9,26 +19,60 @@ from uvicorn.supervisors.multiprocess import Multiprocess
 
 __all__ = ["run"]
 
+_LAST_ONES_SECONDS = 0.3  # for the connections that wait to be accepted
+_SO_ATTACH_FILTER = 26  # as in Linux's asm-generic/socket.h
+_REFUSE_ALL = struct.pack("HBBI", 0x06, 0, 0, 0)  # struct sock_filter: BPF_RET | BPF_K, 0 bytes of any packet
+
+
+class _Server(uvicorn.Server):
+    """The one process of a service without workers."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        _close_door(sockets or [])
+        await asyncio.sleep(_LAST_ONES_SECONDS)
+        await super().shutdown(sockets)
+
 
 class _Workers(Multiprocess):
-    """Processes that listen on one socket; the last of them that stops is the last that holds it.
+    """Processes that listen on one socket; the last of them that stops is the last that holds it."""
 
-    uvicorn's launcher holds it longer, and a connection made after that is never answered.
-    """
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], drain_seconds: float) -> None:
+        super().__init__(config, sockets)
+        self._drain_seconds = drain_seconds
 
     def terminate_all(self) -> None:
+        """The workers drain when they are told; the door is closed shortly before they are done."""
+        longer = self._drain_seconds - _LAST_ONES_SECONDS
+        if longer > 0:
+            super().terminate_all()
+            time.sleep(longer)
+        _close_door(self.sockets)
+        if longer <= 0:
+            time.sleep(_LAST_ONES_SECONDS)
+            super().terminate_all()
         for listener in self.sockets:
             listener.close()
-        super().terminate_all()
 
 
-def run(config: uvicorn.Config) -> None:
+def run(config: uvicorn.Config, drain_seconds: float) -> None:
     """Serve until a signal ends it; where it can't start, exit with uvicorn's code for that."""
+    listener = config.bind_socket()
     if config.workers > 1:
-        _Workers(config, [config.bind_socket()]).run()
+        _Workers(config, [listener], drain_seconds).run()
         return
-    server = uvicorn.Server(config)
+    server = _Server(config)
     with suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it has stopped
-        server.run()
+        server.run([listener])
     if not server.started:
         sys.exit(STARTUP_FAILURE)
+
+
+def _close_door(listeners: list[socket.socket]) -> None:
+    """Have the kernel drop what would become a new connection; its client meets the closed port a bit later."""
+    if sys.platform != "linux":
+        return
+    refuse_all = ctypes.create_string_buffer(_REFUSE_ALL)
+    program = struct.pack("HL", 1, ctypes.addressof(refuse_all))  # struct sock_fprog: one instruction, and where it is
+    for listener in listeners:
+        with suppress(OSError):  # not permitted: then some may be cut off
+            listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
