@@ -124,23 +124,32 @@ class PendingBodies:
         self._telemetry = telemetry
         self._bytes = 0
 
+    def add(self, size: int) -> None:
+        """Count `size` bytes more.
+
+        Raises:
+            OverCapacityError: all bodies together would have too many.
+        """
+        if self._bytes + size > self._max_bytes:
+            self._telemetry.refused("pending_bytes")
+            raise OverCapacityError("Too many long requests at once; try again, or send smaller ones.")
+        self._bytes += size
+
+    def remove(self, size: int) -> None:
+        """Count `size` bytes less, which were added before."""
+        self._bytes -= size
+
     @contextmanager
     def body(self) -> Iterator[Callable[[int], None]]:
-        """One more body, for as long as this context lasts; the function that it gives takes the size of each chunk.
-
-        That function raises OverCapacityError where all bodies together would have too many bytes.
-        """
+        """One body, for as long as this context lasts; the function that it gives is `add` for each chunk."""
         held = 0
 
         def add(size: int) -> None:
             nonlocal held
-            if self._bytes + size > self._max_bytes:
-                self._telemetry.refused("pending_bytes")
-                raise OverCapacityError("Too many long requests at once; try again, or send smaller ones.")
-            self._bytes += size
+            self.add(size)
             held += size
 
         try:
             yield add
         finally:
-            self._bytes -= held
+            self.remove(held)

@@ -16,7 +16,7 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.errors import BadRequestError, HeadersTooLargeError, ServiceError, SlowRequestError
+from app.errors import BadRequestError, HeadersTooLargeError, OverCapacityError, ServiceError, SlowRequestError
 from app.front import ALWAYS_ANSWERED, Answer, Call, Front, Match, declared_length
 
 __all__ = ["Connection"]
@@ -63,6 +63,7 @@ class Connection(HttpToolsProtocol):
         self._direct: tuple[Match, Call] | None = None  # answered here, once its body is there
         self._refused: tuple[str, dict[bytes, bytes]] | None = None  # answered here, whatever its body is
         self._chunks: list[bytes] = []
+        self._held_bytes = 0  # of the direct call's body, while it arrives
         self._admitted = True
         self._stopping = False
 
@@ -73,6 +74,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self._release()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -90,6 +92,8 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._end(BadRequestError("The request is not valid HTTP/1.1."))
             return
+        if self._direct is not None and not self._held_bytes:
+            self._hold(self._direct[1])
         after = self._phase
         if after is not before or after is _IDLE:
             self._since = perf_counter()
@@ -98,6 +102,20 @@ class Connection(HttpToolsProtocol):
             if self._head_bytes > self._max_head_bytes:
                 limit = f"{self._max_head_bytes:,}"
                 self._end(HeadersTooLargeError(f"The request line and headers have over {limit} bytes, the limit."))
+
+    def _hold(self, call: Call) -> None:
+        """Count a body that does not arrive in one piece: many of them at once may fill the memory."""
+        length = declared_length(call.header_fields) or 0
+        try:
+            self._front.pending.add(length)
+        except OverCapacityError as error:
+            self._end(error)
+        else:
+            self._held_bytes = length
+
+    def _release(self) -> None:
+        self._front.pending.remove(self._held_bytes)
+        self._held_bytes = 0
 
     def on_message_begin(self) -> None:
         self._phase = _HEAD
@@ -159,6 +177,7 @@ class Connection(HttpToolsProtocol):
             call.content = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
             self._direct = None
             self._chunks.clear()
+            self._release()
             self._finish(self._front.answer(match, call))
         elif self._refused is not None:
             path, fields = self._refused

@@ -158,7 +158,7 @@ class Front:
         settings, telemetry = components.settings, components.telemetry
         self.gate = Gate(settings.max_delay_ms / 1000, telemetry)
         self._heavy_work = HeavyWork(telemetry)
-        self._pending = PendingBodies(settings.max_pending_bytes, telemetry)
+        self.pending = PendingBodies(settings.max_pending_bytes, telemetry)
         self._routes: dict[tuple[bytes, str], Match] = {}
         self._patterns: list[tuple[re.Pattern[str], Match]] = []
         for route in routes:
@@ -253,7 +253,7 @@ class Front:
         await _send(answer, send)
 
     async def _read_and_answer(self, match: Match, call: Call, receive: Receive) -> Answer:
-        with self._pending.body() as add:
+        with self.pending.body() as add:
             try:
                 call.content = await _read_body(receive, call, match.max_bytes, add)
                 if match.route.is_light(call, len(call.content)):
@@ -338,9 +338,9 @@ async def _read_body(receive: Receive, call: Call, max_bytes: int, add: Callable
         size += len(chunk)
         if size > max_bytes:
             raise TooLargeError(f"The body has over {max_bytes:,} bytes, which is the limit.")
+        add(len(chunk))
         if not message.get("more_body", False):
             return b"".join([*chunks, chunk]) if chunks else chunk
-        add(len(chunk))
         chunks.append(chunk)
 
 

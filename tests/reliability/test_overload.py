@@ -136,6 +136,24 @@ def test_bodies_that_wait_may_not_outgrow_their_budget(server: str) -> None:
     assert httpx.post(f"{server}/predict", files={"file": drawings.png()}).status_code == 200
 
 
+def test_bodies_of_known_length_that_stall_count_towards_the_budget_until_they_are_gone(server: str) -> None:
+    head = b"POST /v2/models/fashion-mnist/infer HTTP/1.1\r\nHost: s\r\nInference-Header-Content-Length: 0\r\n"
+    request = head + b"Content-Length: 40000\r\n\r\n" + bytes(100)
+    with connect(server) as first, connect(server) as second:
+        first.sendall(request)
+        time.sleep(0.3)
+        second.sendall(request)
+        refusal = receive(second)
+    time.sleep(0.3)
+    with connect(server) as third:
+        third.sendall(request + bytes(39_900))
+        answer = receive(third)
+
+    assert refusal.startswith(b"HTTP/1.1 503 ")
+    assert b"Too many long requests at once" in refusal
+    assert answer[9:12] == b"400"  # 40,000 bytes are no whole number of images
+
+
 def test_what_takes_long_waits_in_a_short_line_and_holds_nothing_else_up(server: str) -> None:
     large = drawings.png(Image.new("L", (1900, 1900), 90))
     head = b"POST /predict?resize=true HTTP/1.1\r\nHost: s\r\nContent-Type: image/png\r\nX-Request-ID: a\r\n"
