@@ -115,6 +115,8 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Promethe
         send_traffic(url)
         assert wait_for(lambda: prometheus.get("query", query="softmax_unusual_inputs_total")["result"])
         send_traffic(url)
+        assert wait_for(lambda: prometheus.get("query", query="softmax_model_live_accuracy")["result"])
+        time.sleep(1.5)  # a step of the graphs, at least: a new version has no live accuracy until it gets feedback
         change_models(models)
         time.sleep(2)  # some scrapes more, so that there are rates
         yield prometheus, started
