@@ -40,6 +40,12 @@ class _Workers(Multiprocess):
         super().__init__(config, sockets)
         self._drain_seconds = drain_seconds
 
+    def keep_subprocess_alive(self) -> None:
+        """Only a worker holds its end of the pipe: when it dies, the launcher sees so, and need not wait for a pong."""
+        for process in self.processes:
+            process.child_conn.close()
+        super().keep_subprocess_alive()
+
     def terminate_all(self) -> None:
         """The workers drain when they are told; the door is closed shortly before they are done."""
         longer = self._drain_seconds - _LAST_ONES_SECONDS
