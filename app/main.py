@@ -28,6 +28,7 @@ from app.errors import ServiceError, problem_response
 from app.front import DirectRoute, Front
 from app.live_models import LiveModels
 from app.logs import RequestLog
+from app.memory import give_back_large_blocks
 from app.routes import documentation, explain, feedback, health, metrics, open_inference, page, predict, predict_batch
 from app.routes import models as models_routes
 from app.settings import Settings
@@ -106,6 +107,7 @@ def create_app(settings: Settings | None = None) -> Service:
 
 @asynccontextmanager
 async def _lifespan(app: Service) -> AsyncIterator[dict[str, Front]]:
+    give_back_large_blocks()
     torch.set_num_threads(1)  # the work of one request is too small to share out
     gc.collect()
     gc.freeze()  # what is loaded now stays: full collections need not walk it, and p99 keeps near p50
