@@ -41,22 +41,25 @@ class SoftmaxRegression:
 
     def logits(self, inputs: Tensor) -> Tensor:
         """float32 [N, 784] in 0-1 -> float32 [N, C], unbounded."""
-        return _affine(self.weight, self.bias, inputs)
+        return _columns(self.weight, self.bias, inputs).T
 
     def probabilities(self, inputs: Tensor) -> Tensor:
         """float32 [N, 784] in 0-1 -> float32 [N, C]; each row is in 0-1 and sums to 1."""
-        return torch.softmax(self.logits(inputs), dim=1)
+        return _softmax(_columns(self.weight, self.bias, inputs))
 
     def classify(self, pixels: Tensor) -> Tensor:
         """uint8 [784] or [N, 784] in 0-255 -> float32 [C] or [N, C]: the probabilities, within 1e-6, in fewer steps."""
         values = pixels.float()
         if values.ndim == 1:  # a vector: two thirds of the time that a matrix of one row takes
-            logits = torch.addmv(self.bias, self._pixel_weight, values)
-        else:
-            logits = _affine(self._pixel_weight, self.bias, values)
-        return torch.softmax(logits, dim=-1)
+            return torch.softmax(torch.addmv(self.bias, self._pixel_weight, values), dim=0)
+        return _softmax(_columns(self._pixel_weight, self.bias, values))
 
 
-def _affine(weight: Tensor, bias: Tensor, rows: Tensor) -> Tensor:
-    """[C, 784], [C], [N, 784] -> [N, C], like functional.linear; with few classes, MKL takes half the time this way."""
-    return torch.addmm(bias[:, None], weight, rows.T).T
+def _columns(weight: Tensor, bias: Tensor, rows: Tensor) -> Tensor:
+    """[C, 784], [C], [N, 784] -> logits [C, N]; with few classes, MKL takes half the time of functional.linear."""
+    return torch.addmm(bias[:, None], weight, rows.T)
+
+
+def _softmax(columns: Tensor) -> Tensor:
+    """[C, N] -> [N, C]; in this order, as torch goes through a transposed matrix several times as slowly."""
+    return torch.softmax(columns, dim=0).T.contiguous()

@@ -136,6 +136,7 @@ def _parse(content: bytes) -> InferenceRequest:
 _parse_cached = lru_cache(maxsize=1024)(_parse)
 
 
+@lru_cache(maxsize=1024)
 def _raw_request(size: int) -> InferenceRequest:
     # A size that is no whole number of images is refused with the tensor, like that of any other.
     images = InputTensor(
