@@ -31,7 +31,10 @@ _ALWAYS_ADMITTED = 4  # requests a turn, however long each of them takes
 _STRICTER = 0.6  # of the delay is the limit while there is too much to do: what has to wait then, waits less
 _STRICT_SECONDS = 1.0  # after a refusal by the whole of the delay
 _BUSY_SECONDS = 0.001  # a shorter pause between two turns is none
-_MOST_HEAVY_CALLS = 8  # at work or waiting, in one worker
+_ALWAYS_TAKEN = 8  # heavy calls at work or waiting, in one worker, however long each of them takes
+_SOON_SECONDS = 1.0  # what the heavy calls before another one may take together
+_FIRST_GUESS_SECONDS = 0.05  # for a heavy call
+_NEWEST_SHARE = 0.1  # in the mean of what heavy calls took
 _LOG_SECONDS = 10.0
 
 
@@ -99,21 +102,29 @@ class HeavyWork:
         self._telemetry = telemetry
         self._thread = ThreadPoolExecutor(1, "heavy-work", torch.set_num_threads, (1,))
         self._calls = 0
+        self._mean_seconds = _FIRST_GUESS_SECONDS
 
     async def run(self, function: Callable[[], Result]) -> Result:
         """Call a function in that thread.
 
         Raises:
-            OverCapacityError: too many wait for it already.
+            OverCapacityError: those that wait for it already take too long.
         """
-        if self._calls >= _MOST_HEAVY_CALLS:
+        if self._calls >= _ALWAYS_TAKEN and self._calls * self._mean_seconds > _SOON_SECONDS:
             self._telemetry.refused("heavy_work")
             raise OverCapacityError("Too many long requests at once; try again, or send smaller ones.")
         self._calls += 1
         try:
-            return await get_running_loop().run_in_executor(self._thread, function)
+            return await get_running_loop().run_in_executor(self._thread, self._timed, function)
         finally:
             self._calls -= 1
+
+    def _timed(self, function: Callable[[], Result]) -> Result:
+        began = perf_counter()
+        try:
+            return function()
+        finally:
+            self._mean_seconds += _NEWEST_SHARE * (perf_counter() - began - self._mean_seconds)
 
 
 class PendingBodies:
