@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 _AT_LEAST = 0.25  # of the delay is spent on answers in each turn, however long the last one was
 _ALWAYS_ADMITTED = 4  # requests a turn, however long each of them takes
 _STRICTER = 0.6  # of the delay is the limit while there is too much to do: what has to wait then, waits less
-_STRICT_SECONDS = 1.0  # after a refusal by the whole of the delay
+_STRICT_SECONDS = 1.0  # after refusals by the whole of the delay in two turns; one may be long for another reason
 _BUSY_SECONDS = 0.001  # a shorter pause between two turns is none
 _ALWAYS_TAKEN = 8  # heavy calls at work or waiting, in one worker, however long each of them takes
 _SOON_SECONDS = 1.0  # what the heavy calls before another one may take together
@@ -51,6 +51,7 @@ class Gate:
         self._ended = 0.0  # the turn before
         self._admitted = 0
         self._refused = 0
+        self._refused_before = False  # in the turn before
         self._strict_until = float("-inf")
         self._refused_unlogged = 0
         self._logged_at = float("-inf")
@@ -84,15 +85,18 @@ class Gate:
         self._ended = perf_counter()
         self._admitted = 0
         if self._refused:
-            if self._began >= self._strict_until:
+            if self._began >= self._strict_until and self._refused_before:
                 self._strict_until = self._ended + _STRICT_SECONDS
             self._telemetry.refused("overload", self._refused)
             self._refused_unlogged += self._refused
             self._refused = 0
+            self._refused_before = True
             if self._ended - self._logged_at > _LOG_SECONDS:
                 logger.warning("Over capacity: %d requests refused.", self._refused_unlogged)
                 self._logged_at = self._ended
                 self._refused_unlogged = 0
+        else:
+            self._refused_before = False
 
 
 class HeavyWork:

@@ -19,6 +19,7 @@ from uvicorn.supervisors.multiprocess import Multiprocess
 
 __all__ = ["run"]
 
+_ACCEPTED_AT_ONCE = 16
 _LAST_ONES_SECONDS = 0.3  # for the connections that wait to be accepted
 _SO_ATTACH_FILTER = 26  # as in Linux's asm-generic/socket.h
 _REFUSE_ALL = struct.pack("HBBI", 0x06, 0, 0, 0)  # struct sock_filter: BPF_RET | BPF_K, 0 bytes of any packet
@@ -63,12 +64,15 @@ class _Workers(Multiprocess):
 def run(config: uvicorn.Config, drain_seconds: float) -> None:
     """Serve until a signal ends it; where it can't start, exit with uvicorn's code for that."""
     listener = config.bind_socket()
+    # libuv accepts one connection a turn from each descriptor: of 64 new ones, the last would wait for 64 turns, each
+    # longer than the one before, and a probe behind them.
+    listeners = [listener, *(listener.dup() for _ in range(_ACCEPTED_AT_ONCE - 1))]
     if config.workers > 1:
-        _Workers(config, [listener], drain_seconds).run()
+        _Workers(config, listeners, drain_seconds).run()
         return
     server = _Server(config)
     with suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it has stopped
-        server.run([listener])
+        server.run(listeners)
     if not server.started:
         sys.exit(STARTUP_FAILURE)
 

@@ -1,10 +1,13 @@
 """The service as a process of its own, over a socket."""
 
+import selectors
 import signal
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
+from typing import cast
 
 import httpx
 import pytest
@@ -83,3 +86,25 @@ def test_several_models_are_served_side_by_side(models_dir: Path) -> None:
         answer = httpx.post(f"{url}/predict?model=letters", files={"file": drawings.png()}).json()
 
     assert set(answer["probabilities"]) == {"a", "b"}
+
+
+def test_a_crowd_of_new_connections_is_let_in_within_a_few_turns(server: str) -> None:
+    host, port = server.removeprefix("http://").split(":")
+    request = httpx.Request("POST", f"{server}/predict", files={"file": drawings.png()})
+    head = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
+    wire = f"POST /predict HTTP/1.1\r\n{head}\r\n".encode() + request.read()
+    unanswered = {socket.create_connection((host, int(port)), timeout=10) for _ in range(64)}
+    answers = 0
+    with selectors.DefaultSelector() as selector, ExitStack() as stack:
+        for client in unanswered:
+            selector.register(stack.enter_context(client), selectors.EVENT_READ)
+            client.sendall(wire)
+        while unanswered:  # whoever is answered asks again
+            for key, _ in selector.select(timeout=10):
+                client = cast("socket.socket", key.fileobj)
+                assert client.recv(65536)
+                answers += 1
+                unanswered.discard(client)
+                client.sendall(wire)
+
+    assert answers < 64 * 6  # where each turn lets one in, it is over 800
