@@ -1,6 +1,9 @@
 """The accuracy that is promised is the accuracy that is served."""
 
-import httpx
+import json
+from http.client import HTTPConnection
+from typing import Any
+
 import pytest
 from PIL import Image
 
@@ -18,11 +21,18 @@ def test_all_ten_thousand_test_images_posted_give_exactly_the_reported_accuracy(
     assert isinstance(test, Split)
     right = 0
 
-    with running_server(REPOSITORY / "models") as url, httpx.Client(base_url=url) as client:
+    with running_server(REPOSITORY / "models") as url:
+        connection = HTTPConnection(url.removeprefix("http://"))  # for so many requests, httpx takes thrice the time
+
+        def ask(method: str, path: str, image: bytes | None = None) -> Any:
+            connection.request(method, path, image, {"Content-Type": "image/png"})
+            return json.loads(connection.getresponse().read())
+
         for pixels, class_id in zip(test.pixels.view(-1, 28, 28).numpy(), test.class_ids.tolist(), strict=True):
             file = drawings.png(Image.fromarray(pixels))
-            right += client.post("/predict", files={"file": file}).json()["class_id"] == class_id
-        metrics = client.get("/metrics").json()
+            right += ask("POST", "/predict", file)["class_id"] == class_id
+        metrics = ask("GET", "/metrics")
+        connection.close()
 
     assert metrics["accuracy"] == right / 10_000
     assert metrics["accuracy"] >= 0.843

@@ -34,7 +34,7 @@ def children(pid: int) -> list[int]:
 def test_two_ranks_of_which_one_is_killed_give_the_weights_of_one_process(
     training: CommandLine, data_dir: Path, tmp_path: Path
 ) -> None:
-    options = ["fit", "--data-dir", str(data_dir), "--epochs", "300", "--device", "cpu", "--out"]
+    options = ["fit", "--data-dir", str(data_dir), "--epochs", "100", "--device", "cpu", "--out"]
     checkpoint = tmp_path / "two" / FILE_NAME
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=1"]
 
