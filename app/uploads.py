@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 _LIGHT_IMAGE_BYTES = 16 * 1024
-_LIGHT_BATCH_BYTES = 64 * 1024  # of small images, which are decoded quickly
+_LIGHT_BATCH_BYTES = 4 * 1024  # a handful of images: those of more take milliseconds, and wait in a line of their own
 _FORM_OVERHEAD = 16 * 1024  # what a form may add to its files: boundaries, headers, other fields
 _MAX_OTHER_PARTS = 16  # fields besides the files
 _MAX_PART_HEADERS = 2 * 1024
