@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 _AT_LEAST = 0.25  # of the delay is spent on answers in each turn, however long the last one was
 _ALWAYS_ADMITTED = 4  # requests a turn, however long each of them takes
 _STRICTER = 0.6  # of the delay is the limit while there is too much to do: what has to wait then, waits less
-_STRICT_SECONDS = 1.0  # after refusals by the whole of the delay in two turns; one may be long for another reason
+_STRICT_SECONDS = 1.0  # after refusals in two turns, as one may be long for another reason; and after most are refused
 _BUSY_SECONDS = 0.001  # a shorter pause between two turns is none
 _ALWAYS_TAKEN = 8  # heavy calls at work or waiting, in one worker, however long each of them takes
 _SOON_SECONDS = 1.0  # what the heavy calls before another one may take together
@@ -83,9 +83,9 @@ class Gate:
     def _end_turn(self) -> None:
         self._in_turn = False
         self._ended = perf_counter()
-        self._admitted = 0
         if self._refused:
-            if self._began >= self._strict_until and self._refused_before:
+            is_strict = self._began < self._strict_until
+            if self._refused > self._admitted if is_strict else self._refused_before:
                 self._strict_until = self._ended + _STRICT_SECONDS
             self._telemetry.refused("overload", self._refused)
             self._refused_unlogged += self._refused
@@ -97,6 +97,7 @@ class Gate:
                 self._refused_unlogged = 0
         else:
             self._refused_before = False
+        self._admitted = 0
 
 
 class HeavyWork:
