@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 _AT_LEAST = 0.25  # of the delay is spent on answers in each turn, however long the last one was
 _ALWAYS_ADMITTED = 4  # requests a turn, however long each of them takes
 _STRICTER = 0.6  # of the delay is the limit while there is too much to do: what has to wait then, waits less
-_STRICT_SECONDS = 1.0  # after refusals in two turns, as one may be long for another reason; and after most are refused
+_STRICT_SECONDS = 1.0  # after refusals in two turns in a row; and again after a turn in which most were refused
 _BUSY_SECONDS = 0.001  # a shorter pause between two turns is none
 _ALWAYS_TAKEN = 8  # heavy calls at work or waiting, in one worker, however long each of them takes
 _SOON_SECONDS = 1.0  # what the heavy calls before another one may take together
@@ -83,21 +83,26 @@ class Gate:
     def _end_turn(self) -> None:
         self._in_turn = False
         self._ended = perf_counter()
+        if self._ended_in_overload():
+            self._strict_until = self._ended + _STRICT_SECONDS
         if self._refused:
-            is_strict = self._began < self._strict_until
-            if self._refused > self._admitted if is_strict else self._refused_before:
-                self._strict_until = self._ended + _STRICT_SECONDS
-            self._telemetry.refused("overload", self._refused)
-            self._refused_unlogged += self._refused
-            self._refused = 0
-            self._refused_before = True
-            if self._ended - self._logged_at > _LOG_SECONDS:
-                logger.warning("Over capacity: %d requests refused.", self._refused_unlogged)
-                self._logged_at = self._ended
-                self._refused_unlogged = 0
-        else:
-            self._refused_before = False
-        self._admitted = 0
+            self._report()
+        self._refused_before = self._refused > 0
+        self._admitted = self._refused = 0
+
+    def _ended_in_overload(self) -> bool:
+        """Whether the turn that ends was too much; a single long one may have another reason."""
+        if self._began < self._strict_until:
+            return self._refused > self._admitted
+        return self._refused_before and self._refused > 0
+
+    def _report(self) -> None:
+        self._telemetry.refused("overload", self._refused)
+        self._refused_unlogged += self._refused
+        if self._ended - self._logged_at > _LOG_SECONDS:
+            logger.warning("Over capacity: %d requests refused.", self._refused_unlogged)
+            self._logged_at = self._ended
+            self._refused_unlogged = 0
 
 
 class HeavyWork:

@@ -6,6 +6,7 @@ come to lie behind it, and its place is never given back. Saying once what is la
 """
 
 import ctypes
+import sys
 from contextlib import suppress
 
 __all__ = ["give_back_large_blocks"]
@@ -17,7 +18,9 @@ _KEPT_FREE = 16 * 2**20  # bytes at the heap's end, for the next request
 
 def give_back_large_blocks() -> None:
     """Say what is large, for the whole process; without effect where the C library is not glibc."""
+    if sys.platform != "linux":
+        return
     libc = ctypes.CDLL(None)
-    with suppress(AttributeError):
+    with suppress(AttributeError):  # musl has no such choice
         libc.mallopt(_M_MMAP_THRESHOLD, _LARGE)
         libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_FREE)

@@ -64,12 +64,12 @@ class _Workers(Multiprocess):
 def run(config: uvicorn.Config, drain_seconds: float) -> None:
     """Serve until a signal ends it; where it can't start, exit with uvicorn's code for that."""
     listener = config.bind_socket()
-    # libuv accepts one connection a turn from each descriptor: of 64 new ones, the last would wait for 64 turns, each
-    # longer than the one before, and a probe behind them.
-    listeners = [listener, *(listener.dup() for _ in range(_ACCEPTED_AT_ONCE - 1))]
     if config.workers > 1:
-        _Workers(config, listeners, drain_seconds).run()
+        _Workers(config, [listener], drain_seconds).run()
         return
+    # libuv accepts one connection a turn from each descriptor: of 64 new ones, the last would wait for 64 turns, each
+    # longer than the one before, and a probe behind them. Workers stay at one: the first to wake would take all.
+    listeners = [listener, *(listener.dup() for _ in range(_ACCEPTED_AT_ONCE - 1))]
     server = _Server(config)
     with suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it has stopped
         server.run(listeners)
