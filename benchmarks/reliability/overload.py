@@ -106,6 +106,8 @@ def main() -> None:
             ]
             capacity = max(len(peak.latencies) for peak in peaks) / options.seconds
             print(f"Capacity: {capacity:,.0f} requests a second, in a closed loop.")
+            steady = call(saturate, port, request, seconds=options.seconds, connections=64).result()
+            print(f"64 connections in a closed loop: {len(steady.latencies):,} answered, {steady.refused:,} refused.")
             print("protected  offered   accepted  refused  failed  p50 ms  p99 ms  probe p50  worst  failed probes")
             for share in _SHARES:
                 for protected, asked_port in ((True, port), (False, unprotected_port)):
