@@ -1,14 +1,14 @@
 """One client's connection, as uvicorn runs it under `python -m app`: time limits, and the short way to the front.
 
-A light call of a direct route goes from the parser to `Front.answer` and back into the socket as soon as its last byte
-is there: no task, no scope, no messages. It must be the plain kind: HTTP/1.1, with a Content-Length within the route's
-limit, nothing before it still unanswered. Whatever is not goes uvicorn's own way, to `Front.__call__`.
+A light call of a direct route, plainly written, goes from the socket to `Front.answer` and back as soon as its last
+byte is there: no parser, no task, no scope, no messages. Whatever else arrives goes uvicorn's own way, through
+httptools to `Front.__call__`.
 """
 
 import math
-import re
 from asyncio import TimerHandle, Transport
 from enum import Enum
+from functools import lru_cache
 from http import HTTPStatus
 from time import perf_counter
 from typing import Any
@@ -17,17 +17,14 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.errors import BadRequestError, HeadersTooLargeError, OverCapacityError, ServiceError, SlowRequestError
-from app.front import ALWAYS_ANSWERED, Answer, Call, Front, Match, declared_length
+from app.front import ALWAYS_ANSWERED, Answer, Call, Front, Match
+from app.plain_requests import PlainHead, read_plain_head
 
 __all__ = ["Connection"]
 
 _LAST_CHANCE_SECONDS = 0.25  # for what was sent before the client could know that the service stops
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 _CLOSE = (b"connection", b"close")
-
-_POST = re.compile(rb"POST /[^\r\n ]* HTTP/1\.1\r\n")
-_SPECIAL_FIELD = re.compile(rb"\r\n(?:connection|expect|transfer-encoding|upgrade|x-request-id)\s*:", re.IGNORECASE)
-_CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]{1,9})(?=\r\n|$)", re.IGNORECASE)
 
 
 class _Phase(Enum):
@@ -38,6 +35,29 @@ class _Phase(Enum):
 
 
 _IDLE, _HEAD, _BODY, _WORK = _Phase
+
+
+class _Arriving:
+    """A plain request whose body is not whole yet."""
+
+    def __init__(self, head: PlainHead, match: Match, call: Call) -> None:
+        self.head = head
+        self.match = match
+        self.call = call
+        self._content = bytearray(head.body_bytes)
+        self._filled = 0
+
+    @property
+    def missing(self) -> int:
+        """How many bytes are still to come."""
+        return len(self._content) - self._filled
+
+    def take(self, data: memoryview) -> None:
+        """Add what has come, no more than was missing."""
+        end = self._filled + len(data)
+        self._content[self._filled : end] = data
+        self._filled = end
+        self.call.content = memoryview(self._content)
 
 
 class Connection(HttpToolsProtocol):
@@ -56,14 +76,14 @@ class Connection(HttpToolsProtocol):
             _BODY: settings.body_seconds,
             _WORK: math.inf,
         }
+        self.url = b""
+        self.headers = []
         self._phase = _IDLE
         self._since = perf_counter()  # when this phase began
         self._timer: TimerHandle | None = None
-        self._head_bytes = 0
-        self._direct: tuple[Match, Call] | None = None  # answered here, once its body is there
+        self._arriving: _Arriving | None = None
         self._refused: tuple[str, dict[bytes, bytes]] | None = None  # answered here, whatever its body is
-        self._chunks: list[bytes] = []
-        self._held_bytes = 0  # of the direct call's body, while it arrives
+        self._head_bytes = 0
         self._admitted = True
         self._stopping = False
 
@@ -78,13 +98,71 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        before = self._phase
-        if before is _IDLE:
+        if self._arriving is not None:
+            self._read_on(self._arriving, data)
+            return
+        if self._phase is _IDLE:
             self._admitted = self._gate.admits(self._since, self.loop)
-            if not self._admitted and _is_whole_post(data):
-                self._write(self._front.turn_away(data[5:9].decode("latin-1"), {}), keep_alive=not self._stopping)
-                self._since = perf_counter()
+            head = read_plain_head(data)
+            if head is not None and self._begin_plain(head, data):
                 return
+        self._parse(data)
+
+    def _begin_plain(self, head: PlainHead, data: bytes) -> bool:
+        """Answer a plain request, now or once its body is whole; False: it must go uvicorn's own way."""
+        missing = head.size + head.body_bytes - len(data)
+        if missing < 0 or head.size > self._max_head_bytes or self.flow.write_paused or self.root_path:
+            return False
+        if not self._admitted and head.path not in ALWAYS_ANSWERED:
+            if missing == 0:
+                self._finish(self._front.turn_away(head.path, head.fields), keep_alive=head.keep_alive)
+            return missing == 0
+        match = self._front.match(head.method, head.path)
+        if (
+            match is None
+            or head.body_bytes > match.max_bytes
+            or (self._answers_other_origins and b"origin" in head.fields)
+        ):
+            return False
+        call = self._front.call(head.path, head.query, head.fields)
+        if not (match.route.is_light(call, head.body_bytes) and self._front.permits(match.method, call)):
+            return False
+        if missing == 0:
+            call.content = memoryview(data)[head.size :]
+            self._finish(self._front.answer(match, call), keep_alive=head.keep_alive)
+        else:
+            self._wait_for_body(_Arriving(head, match, call), data)
+        return True
+
+    def _wait_for_body(self, arriving: _Arriving, data: bytes) -> None:
+        """Bodies that do not arrive in one piece are counted: many of them at once may fill the memory."""
+        try:
+            self._front.pending.add(arriving.head.body_bytes)
+        except OverCapacityError as error:
+            self._end(error, arriving.call)
+            return
+        arriving.take(memoryview(data)[arriving.head.size :])
+        self._arriving = arriving
+        self._phase = _BODY
+        self._since = perf_counter()
+
+    def _read_on(self, arriving: _Arriving, data: bytes) -> None:
+        missing = arriving.missing
+        arriving.take(memoryview(data)[:missing])
+        if arriving.missing:
+            return
+        self._release()
+        self._finish(self._front.answer(arriving.match, arriving.call), keep_alive=arriving.head.keep_alive)
+        if len(data) > missing:  # the next request, in a pipeline
+            self.data_received(data[missing:])
+
+    def _release(self) -> None:
+        if self._arriving is not None:
+            self._front.pending.remove(self._arriving.head.body_bytes)
+            self._arriving = None
+
+    def _parse(self, data: bytes) -> None:
+        before = self._phase
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:  # to a protocol that is not spoken here; the request is answered as it is
@@ -92,8 +170,6 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._end(BadRequestError("The request is not valid HTTP/1.1."))
             return
-        if self._direct is not None and not self._held_bytes:
-            self._hold(self._direct[1])
         after = self._phase
         if after is not before or after is _IDLE:
             self._since = perf_counter()
@@ -102,20 +178,6 @@ class Connection(HttpToolsProtocol):
             if self._head_bytes > self._max_head_bytes:
                 limit = f"{self._max_head_bytes:,}"
                 self._end(HeadersTooLargeError(f"The request line and headers have over {limit} bytes, the limit."))
-
-    def _hold(self, call: Call) -> None:
-        """Count a body that does not arrive in one piece: many of them at once may fill the memory."""
-        length = declared_length(call.header_fields) or 0
-        try:
-            self._front.pending.add(length)
-        except OverCapacityError as error:
-            self._end(error)
-        else:
-            self._held_bytes = length
-
-    def _release(self) -> None:
-        self._front.pending.remove(self._held_bytes)
-        self._held_bytes = 0
 
     def on_message_begin(self) -> None:
         self._phase = _HEAD
@@ -126,31 +188,15 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._phase = _BODY
-        raw_path, _, query = self.url.partition(b"?")
-        path = raw_path.decode("latin-1")
-        fields = dict(self.headers)
-        if not self._is_answering():
-            if not self._admitted and path not in ALWAYS_ANSWERED and not self.expect_100_continue:
-                self._refused = path, fields
+        if not self._admitted and not self._is_answering() and not self.expect_100_continue:
+            path = self._path()
+            if path not in ALWAYS_ANSWERED:
+                self._refused = path, dict(self.headers)
                 return
-            match = self._front.match(self.parser.get_method(), path)
-            length = declared_length(fields)
-            if match is not None and length is not None and length <= match.max_bytes and self._is_plain(fields):
-                call = self._front.call(path, query, fields)
-                if match.route.is_light(call, length) and self._front.permits(match.method, call):
-                    self._direct = match, call
-                    return
         self._begin_cycle()
 
-    def _is_plain(self, fields: dict[bytes, bytes]) -> bool:
-        return not (
-            self.expect_100_continue
-            or b"upgrade" in fields
-            or (self._answers_other_origins and b"origin" in fields)
-            or self.flow.write_paused
-            or self.root_path
-            or self.parser.get_http_version() != "1.1"
-        )
+    def _path(self) -> str:
+        return self.url.partition(b"?")[0].decode("latin-1")
 
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
@@ -166,23 +212,14 @@ class Connection(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
-        if self._direct is not None:
-            self._chunks.append(body)
-        elif self._refused is None:
+        if self._refused is None:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if self._direct is not None:
-            match, call = self._direct
-            call.content = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-            self._direct = None
-            self._chunks.clear()
-            self._release()
-            self._finish(self._front.answer(match, call))
-        elif self._refused is not None:
+        if self._refused is not None:
             path, fields = self._refused
             self._refused = None
-            self._finish(self._front.turn_away(path, fields))
+            self._finish(self._front.turn_away(path, fields), keep_alive=self.parser.should_keep_alive())
         else:
             super().on_message_complete()
             self._phase = _WORK if self._is_answering() else _IDLE
@@ -209,25 +246,35 @@ class Connection(HttpToolsProtocol):
         if self._phase is _IDLE:
             self.transport.close()
 
-    def _finish(self, answer: Answer) -> None:
+    def _finish(self, answer: Answer, *, keep_alive: bool) -> None:
         """Answer the request that is complete now."""
         self._phase = _IDLE
-        self._write(answer, keep_alive=not self._stopping and self.parser.should_keep_alive())
+        self._write(answer, keep_alive=keep_alive and not self._stopping)
+        self._since = perf_counter()
 
-    def _end(self, error: ServiceError) -> None:
+    def _end(self, error: ServiceError, call: Call | None = None) -> None:
         """Refuse a request that is not complete, and close; an answer that has begun is not disturbed by another."""
         cycle = self.cycle if self._is_answering() else None
         if cycle is None or (self._phase is _BODY and not cycle.response_started and not self.pipeline):
-            path = self.url.partition(b"?")[0].decode("latin-1")
-            self._write(self._front.refuse(self._front.call(path, b"", dict(self.headers)), error), keep_alive=False)
+            if call is None:
+                call = self._front.call(self._path(), b"", dict(self.headers))
+            self._write(self._front.refuse(call, error), keep_alive=False)
         self.transport.close()
 
     def _write(self, answer: Answer, *, keep_alive: bool) -> None:
         closes = _CLOSE in answer.headers
-        if not keep_alive and not closes:
-            answer.headers.append(_CLOSE)
-        lines = [b"%b: %b\r\n" % field for field in (*self.server_state.default_headers, *answer.headers)]
-        self.transport.write(b"".join((_STATUS_LINES[answer.status], *lines, b"\r\n", answer.content)))
+        self.transport.write(
+            b"%b%bcontent-length: %d\r\n%b%bx-request-id: %b\r\n\r\n%b"
+            % (
+                _STATUS_LINES[answer.status],
+                _lines(tuple(self.server_state.default_headers)),
+                len(answer.content),
+                _lines(answer.headers),
+                b"" if keep_alive or closes else _lines((_CLOSE,)),
+                answer.request_id,
+                answer.content,
+            )
+        )
         self.server_state.total_requests += 1
         if closes or not keep_alive:
             self.transport.close()
@@ -241,16 +288,10 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()
         else:
             seconds = self._limits[self._phase]
-            self._end(SlowRequestError(f"{self._phase.value.capitalize()} did not arrive within {seconds:g} s."))
+            error = SlowRequestError(f"{self._phase.value.capitalize()} did not arrive within {seconds:g} s.")
+            self._end(error, self._arriving.call if self._arriving else None)
 
 
-def _is_whole_post(data: bytes) -> bool:
-    """Whether this is a POST request, all of it and nothing more, that asks for nothing special.
-
-    Then it can be refused without being parsed, which takes longer than all the rest of a refusal.
-    """
-    head, separator, body = data.partition(b"\r\n\r\n")
-    if not separator or not _POST.match(head):
-        return False
-    lengths = _CONTENT_LENGTH.findall(head)
-    return len(lengths) == 1 and int(lengths[0]) == len(body) and not _SPECIAL_FIELD.search(head)
+@lru_cache(maxsize=256)
+def _lines(fields: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % field for field in fields])

@@ -11,6 +11,7 @@ the socket (`app.connections`), which hands over a light call as soon as the las
 import re
 import secrets
 from abc import abstractmethod
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
@@ -47,6 +48,7 @@ _REQUEST_ID = re.compile(rb"[!#-\[\]-~]{1,128}")  # printable, and the same in J
 _MAX_LENGTH_DIGITS = 18  # of a Content-Length; int() itself refuses some thousands
 ALWAYS_ANSWERED = OPEN_PATHS | {"/metrics"}
 _NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+_JSON = ((b"content-type", b"application/json"), _NO_SNIFFING)
 _CLIENT_CLOSED_REQUEST = 499  # nginx's number for a client that left before its answer; never sent, only counted
 
 
@@ -56,7 +58,7 @@ class Call(Request):
     It is a Request in name only, so that FastAPI doesn't take it for a part of the body when it reads a signature.
     """
 
-    content: bytes
+    content: memoryview
     asked: ModelReference | None = None  # the model, for the log
     image: bytes | None = None  # the file, where it is one, for the log
 
@@ -81,8 +83,9 @@ class Answer(NamedTuple):
     """What is sent back."""
 
     status: int
-    headers: list[tuple[bytes, bytes]]
+    headers: tuple[tuple[bytes, bytes], ...]  # all but the content's length and the request's id
     content: bytes
+    request_id: bytes
 
 
 class DirectRoute(APIRoute):
@@ -160,12 +163,12 @@ class Front:
         self._heavy_work = HeavyWork(telemetry)
         self.pending = PendingBodies(settings.max_pending_bytes, telemetry)
         self._routes: dict[tuple[bytes, str], Match] = {}
-        self._patterns: list[tuple[re.Pattern[str], Match]] = []
+        self._patterns: dict[bytes, list[tuple[re.Pattern[str], Match]]] = defaultdict(list)
         for route in routes:
             for method in route.methods or ():
                 match = Match(method, route, route.max_body_bytes(settings), {})
                 if route.param_convertors:
-                    self._patterns.append((route.path_regex, match))
+                    self._patterns[method.encode()].append((route.path_regex, match))
                 else:
                     self._routes[method.encode(), route.path] = match
         self._id_prefix = secrets.token_hex(6).encode()
@@ -176,8 +179,8 @@ class Front:
         match = self._routes.get((method, path))
         if match is not None:
             return match
-        for pattern, match in self._patterns:
-            found = pattern.match(path) if method == match.method.encode() else None
+        for pattern, match in self._patterns.get(method, ()):
+            found = pattern.match(path)
             if found is not None:
                 return match._replace(path_params=found.groupdict())
         return None
@@ -204,8 +207,7 @@ class Front:
         """Answer a request that was not admitted, as cheaply as can be."""
         request_id = self._identify(header_fields)
         template = _TURNED_AWAY["/v2" if path.startswith("/v2/") else "/"]
-        headers = [*template.headers, (b"content-length", b"%d" % (len(template.content) + len(request_id) - 2))]
-        return Answer(503, [*headers, (b"x-request-id", request_id)], template.content % request_id)
+        return Answer(503, template.headers, template.content % request_id, request_id)
 
     def answer(self, match: Match, call: Call) -> Answer:
         """Answer a call whose body has arrived; whatever goes wrong is an answer, too."""
@@ -214,11 +216,9 @@ class Front:
         except Exception as error:  # noqa: BLE001 - app.errors knows each, and hides what it does not know
             return self.refuse(call, error, match)
         if isinstance(result, Response):
-            answer = _with_id(result, call)
+            answer = _answer(result, call.request_id)
         else:
-            length = b"%d" % len(result)
-            headers = [(b"content-type", b"application/json"), (b"content-length", length), _NO_SNIFFING]
-            answer = Answer(200, [*headers, (b"x-request-id", call.request_id)], result)
+            answer = Answer(200, _JSON, result, call.request_id)
         self._count(match.method, match.route.path, answer.status, call)
         return answer
 
@@ -227,7 +227,7 @@ class Front:
         response = problem_response(error, call.path, call.request_id)
         method, route = (match.method, match.route.path) if match else (method, "unmatched")
         self._count(method, route, response.status_code, call)
-        return _with_id(response, call)
+        return _answer(response, call.request_id)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -255,7 +255,7 @@ class Front:
     async def _read_and_answer(self, match: Match, call: Call, receive: Receive) -> Answer:
         with self.pending.body() as add:
             try:
-                call.content = await _read_body(receive, call, match.max_bytes, add)
+                call.content = memoryview(await _read_body(receive, call, match.max_bytes, add))
                 if match.route.is_light(call, len(call.content)):
                     return self.answer(match, call)
                 return await self._heavy_work.run(partial(self.answer, match, call))
@@ -298,23 +298,23 @@ class Front:
 
 
 async def _send(answer: Answer, send: Send) -> None:
-    await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+    length = b"%d" % len(answer.content)
+    headers = [(b"content-length", length), *answer.headers, (b"x-request-id", answer.request_id)]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.content})
+
+
+def _answer(response: Response, request_id: bytes) -> Answer:
+    headers = [field for field in response.raw_headers if field[0] != b"content-length"]
+    return Answer(response.status_code, (*headers, _NO_SNIFFING), bytes(response.body), request_id)
 
 
 def _turned_away(path: str) -> Answer:
     error = OverCapacityError("More requests arrive than can be answered soon; try again in a second.")
-    response = problem_response(error, path, b"%b")
-    headers = [field for field in response.raw_headers if field[0] != b"content-length"]
-    return Answer(response.status_code, headers, bytes(response.body))
+    return _answer(problem_response(error, path, b"%b"), b"")
 
 
 _TURNED_AWAY = {path: _turned_away(path) for path in ("/", "/v2")}  # with %b in the place of the request's id
-
-
-def _with_id(response: Response, call: Call) -> Answer:
-    headers = [*response.raw_headers, _NO_SNIFFING, (b"x-request-id", call.request_id)]
-    return Answer(response.status_code, headers, bytes(response.body))
 
 
 async def _read_body(receive: Receive, call: Call, max_bytes: int, add: Callable[[int], None]) -> bytes:

@@ -96,7 +96,7 @@ class LiveModel:
     def probabilities(self, images: Tensor) -> Tensor:
         """uint8 [N, 784] in 0-255, or float32 [N, 784] in 0-1 -> float32 [N, C]."""
         if images.dtype == torch.uint8:
-            return self._model.classify(images)
+            return self._model.classify(images.float())
         return self._model.probabilities(images)
 
     def _prediction(self, row: list[float], oddity: Oddity | None) -> Prediction:

@@ -95,8 +95,8 @@ def read_image(call: Call) -> Upload:
     """
     content_type = call.header_fields.get(b"content-type", b"")
     if content_type.lower().startswith((b"image/", b"application/octet-stream")):
-        call.image = call.content
-        return Upload(b"The body", b"", call.content)
+        call.image = bytes(call.content)
+        return Upload(b"The body", b"", call.image)
     files = _files(call, b"file", max_files=1)
     if len(files) > 1:
         raise BadRequestError(f"The form has {len(files)} parts named 'file'; send one, or several to /predict/batch.")
@@ -176,7 +176,7 @@ def read_labeled_images(call: Call) -> list[LabeledImage]:
     return [LabeledImage(*pair) for pair in zip(files, labels, strict=True)]
 
 
-def split_form(body: bytes, boundary: bytes, max_parts: int) -> list[Upload]:
+def split_form(body: bytes | memoryview, boundary: bytes, max_parts: int) -> list[Upload]:
     """Split a multipart/form-data body (RFC 7578) into its parts, without copying any of them twice.
 
     A strict reader for a body that is in memory already; python-multipart, which reads any stream, takes six times as

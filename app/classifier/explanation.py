@@ -102,7 +102,7 @@ def explain(model: SoftmaxRegression, pixels: Tensor, against: int | None = None
             is nearest. Between the winner and one that is not nearest, a third may win: the counterfactual's
             probabilities tell.
     """
-    winner = int(model.classify(pixels).argmax())
+    winner = int(model.classify(pixels.float()).argmax())
     x = pixels.double() / 255  # (784,)
     weight, bias = model.weight.double(), model.bias.double()
     contributions = weight * x  # (C, 784)
@@ -194,7 +194,7 @@ def _counterfactual(model: SoftmaxRegression, pixels: Tensor, crossed: Tensor) -
     change = (crossed.double() - pixels.double()) / 255
     return Counterfactual(
         pixels=crossed.view(SIDE, SIDE),
-        probabilities=model.classify(crossed),
+        probabilities=model.classify(crossed.float()),
         l2=float(torch.linalg.vector_norm(change)),
         linf=float(change.abs().max()),
     )

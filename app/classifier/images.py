@@ -4,6 +4,7 @@ Grayscale is taken as it is; 1-bit and palette images are expanded; 16-bit is sc
 luminance (ITU-R 601, as Pillow computes it); transparency is laid over the background, which is black.
 """
 
+import warnings
 from collections.abc import Sequence
 from typing import cast
 
@@ -21,6 +22,7 @@ from PIL import (
     WebPImagePlugin,
 )
 from torch import Tensor
+from typing_extensions import Buffer
 
 from app.classifier.errors import (
     DamagedImageError,
@@ -50,6 +52,10 @@ _DECODERS = (
 )
 FORMATS = tuple(decoder.format for decoder in _DECODERS)
 _ACCEPTS = tuple(Image.OPEN[name][1] for name in FORMATS)
+
+with warnings.catch_warnings():  # torch warns once of memory that it must not write to; nothing here does
+    warnings.simplefilter("ignore", UserWarning)
+    torch.frombuffer(b"\0", dtype=torch.uint8)
 
 _INVERTED = bytes(range(255, -1, -1))
 
@@ -108,9 +114,9 @@ def read_pixels(
         raise DamagedImageError(f"{name} looks like {decoder.format}, but it can't be decoded: {error}.") from error
 
 
-def to_tensor(image: bytes) -> Tensor:
-    """The result of `read_pixels` as a tensor, uint8 [784]."""
-    return torch.frombuffer(bytearray(image), dtype=torch.uint8)
+def to_tensor(content: Buffer) -> Tensor:
+    """What `read_pixels` returns, or any bytes, as a tensor, uint8 [N], on the same memory, and so only to be read."""
+    return torch.frombuffer(content, dtype=torch.uint8)
 
 
 def stack(images: Sequence[bytes]) -> Tensor:

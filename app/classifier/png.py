@@ -10,7 +10,7 @@ import zlib
 
 from PIL import Image
 
-from app.classifier.softmax import SIDE
+from app.classifier.softmax import PIXELS, SIDE
 
 __all__ = ["unpack_plain_png"]
 
@@ -21,10 +21,14 @@ _IDAT = struct.Struct(">I4s")  # length and type; the data and a CRC-32 over typ
 
 
 class _Canvas(threading.local):
-    """One image per thread to unpack into, again and again: making it takes a third of the time."""
+    """One image per thread to unpack into, again and again: making it takes a third of the time.
+
+    Its memory is `pixels`: reading them there takes a third of the time, too.
+    """
 
     def __init__(self) -> None:
-        self.image = Image.new("L", (SIDE, SIDE))
+        self.pixels = bytearray(PIXELS)
+        self.image = Image.frombuffer("L", (SIDE, SIDE), self.pixels, "raw", "L", 0, 1)
 
 
 _CANVAS = _Canvas()
@@ -41,6 +45,6 @@ def unpack_plain_png(content: bytes) -> bytes | None:
         return None
     try:
         _CANVAS.image.frombytes(content[start:end], "zip", "L", False)  # noqa: FBT003 - not interlaced
-        return _CANVAS.image.tobytes()
     except (ValueError, OSError):
         return None
+    return bytes(_CANVAS.pixels)

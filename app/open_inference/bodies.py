@@ -31,7 +31,7 @@ class Body(NamedTuple):
     binary: memoryview
 
 
-def split_body(content: bytes, header_length: bytes | None, max_json_bytes: int) -> Body:
+def split_body(content: bytes | memoryview, header_length: bytes | None, max_json_bytes: int) -> Body:
     """Split a body into its JSON object and its binary tensors.
 
     Args:
@@ -45,8 +45,7 @@ def split_body(content: bytes, header_length: bytes | None, max_json_bytes: int)
         TooLargeError: the JSON object is longer, or has too many arrays or objects within it.
     """
     if header_length is None:
-        check_json(content, max_json_bytes)
-        return Body(_parse(content), memoryview(b""))
+        return Body(_parse(bytes(content), max_json_bytes), memoryview(b""))
     if not header_length.isdigit() or len(header_length) > _MAX_DIGITS or int(header_length) > len(content):
         shown = header_length[:40].decode("latin-1")
         raise BadRequestError(
@@ -57,11 +56,8 @@ def split_body(content: bytes, header_length: bytes | None, max_json_bytes: int)
     binary = memoryview(content)[length:]
     if length == 0:
         return Body(_raw_request(len(binary)), binary)
-    if length <= _MAX_CACHED:
-        return Body(_parse_cached(content[:length]), binary)
-    header = content[:length]
-    check_json(header, max_json_bytes)
-    return Body(_parse(header), binary)
+    parse = _parse_cached if length <= _MAX_CACHED else _parse
+    return Body(parse(bytes(content[:length]), max_json_bytes), binary)
 
 
 def check_json(content: bytes, max_bytes: int) -> None:
@@ -81,7 +77,7 @@ def check_json(content: bytes, max_bytes: int) -> None:
         )
 
 
-def decompress(content: bytes, coding: bytes, max_bytes: int) -> bytes:
+def decompress(content: bytes | memoryview, coding: bytes, max_bytes: int) -> bytes | memoryview:
     """Undo a `Content-Encoding`, and stop at `max_bytes`.
 
     Raises:
@@ -123,7 +119,8 @@ def compress(content: bytes, accepted: bytes) -> tuple[bytes, str | None]:
     return content, None
 
 
-def _parse(content: bytes) -> InferenceRequest:
+def _parse(content: bytes, max_bytes: int) -> InferenceRequest:
+    check_json(content, max_bytes)
     try:
         return InferenceRequest.model_validate_json(content)
     except ValidationError as error:

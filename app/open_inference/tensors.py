@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from app.classifier.images import to_tensor
 from app.classifier.softmax import PIXELS, SIDE
 from app.errors import BadRequestError, TooLargeError
 from app.open_inference.schemas import InputTensor, OutputTensor, RequestedOutput
@@ -56,7 +57,7 @@ def read_images(tensor: InputTensor, binary: memoryview, max_images: int) -> Ten
     buffer = _buffer(tensor, binary)
     if tensor.shape[0] > max_images:
         raise TooLargeError(f"The request has {tensor.shape[0]:,} images; the limit is {max_images:,}.")
-    images = torch.frombuffer(buffer, dtype=_DTYPES[tensor.datatype]).view(-1, PIXELS)  # [N, 784]
+    images = to_tensor(buffer).view(_DTYPES[tensor.datatype]).view(-1, PIXELS)  # [N, 784]
     if images.dtype == torch.uint8:
         return images
     low, high = torch.aminmax(images)  # both are NaN if any value is
@@ -92,8 +93,8 @@ def write_output(output: RequestedOutput, answers: Answers, *, binary: bool) -> 
     return tensor, content
 
 
-def _buffer(tensor: InputTensor, binary: memoryview) -> "bytearray | array[Any]":
-    """The tensor's values in memory of their own, writable and aligned, as torch wants it."""
+def _buffer(tensor: InputTensor, binary: memoryview) -> "bytearray | memoryview | array[Any]":
+    """The tensor's values in memory that is aligned, as torch wants it."""
     size = tensor.parameters.binary_data_size
     count = prod(tensor.shape)
     if len(binary) != (size or 0):
@@ -109,7 +110,7 @@ def _buffer(tensor: InputTensor, binary: memoryview) -> "bytearray | array[Any]"
             f"Input 'images' has {size:,} bytes; {tensor.datatype} {tensor.shape} takes "
             f"{count * _ITEM_SIZES[tensor.datatype]:,}."
         )
-    return bytearray(binary)
+    return binary if tensor.datatype == "UINT8" else bytearray(binary)
 
 
 def _array(tensor: InputTensor, count: int) -> "array[Any]":

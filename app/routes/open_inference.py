@@ -152,8 +152,9 @@ async def server_metadata() -> ServerMetadata:
 @direct_router.post("/repository/index", responses=problems(400, 413), openapi_extra=_INDEX_BODY)
 def repository_index(call: Call) -> list[ModelIndexEntry]:
     """Every model in the models folder; with the reason where its file was refused."""
-    check_json(call.content, call.components.settings.max_json_bytes)
-    wanted = _index_request(call.content)
+    content = bytes(call.content)
+    check_json(content, call.components.settings.max_json_bytes)
+    wanted = _index_request(content)
     models = call.components.models
     index: dict[str, ModelIndexEntry] = {
         model.name: {"name": model.name, "version": model.version, "state": "READY", "reason": ""} for model in models

@@ -98,7 +98,7 @@ def test_the_8_bit_counterfactual_is_answered_otherwise_and_stays_near_the_borde
 
     assert found.counterfactual is not None
     assert found.l2 is not None
-    answer = model.classify(found.counterfactual.pixels.flatten())
+    answer = model.classify(found.counterfactual.pixels.flatten().float())
     assert int(answer.argmax()) == found.rival != found.class_id
     assert torch.equal(answer, found.counterfactual.probabilities)
     assert found.counterfactual.l2 < found.l2.distance + 0.5 * SIDE / 255  # half a level for each pixel
