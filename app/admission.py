@@ -1,14 +1,14 @@
 """What is let in, so that what was let in is answered soon: by how long it has waited, and by the bytes that wait.
 
-A request whose body has arrived runs to its end in one go on the event loop, so requests queue where the loop can't
-see them, in the sockets' buffers. What it can see are *turns*: the sockets that became readable while it was busy are
-all read one after the other, in the order in which that happened. A request that is read in this turn arrived after the
-last turn began, if the loop has been busy since, and after its connection's last answer. The later of both tells how
-long it may have waited.
+A request whose body has arrived runs to its end within a turn of the event loop (`app.turns`), so requests queue where
+the loop can't see them, in the sockets' buffers. What it can see are the turns: the sockets that became readable while
+it was busy are all read one after the other, in the order in which that happened. A request that is read in this turn
+arrived after the last turn began, if the loop has been busy since, and after its connection's last answer. The later of
+both tells how long it may have waited.
 """
 
 import logging
-from asyncio import AbstractEventLoop, get_running_loop
+from asyncio import get_running_loop
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,6 +19,7 @@ import torch
 
 from app.errors import OverCapacityError
 from app.telemetry import Telemetry
+from app.turns import Turn
 
 __all__ = ["Gate", "HeavyWork", "PendingBodies"]
 
@@ -26,11 +27,10 @@ Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
 
-_AT_LEAST = 0.25  # of the delay is spent on answers in each turn, however long the last one was
+_AT_LEAST = 0.1  # of the delay is spent on answers in each turn, however long the last one was
 _ALWAYS_ADMITTED = 4  # requests a turn, however long each of them takes
-_STRICTER = 0.6  # of the delay is the limit while there is too much to do: what has to wait then, waits less
+_STRICTER = 0.2  # of the delay is the limit while there is too much to do: what has to wait then, waits less
 _STRICT_SECONDS = 1.0  # after refusals in two turns in a row; and again after a turn in which most were refused
-_BUSY_SECONDS = 0.001  # a shorter pause between two turns is none
 _ALWAYS_TAKEN = 8  # heavy calls at work or waiting, in one worker, however long each of them takes
 _SOON_SECONDS = 1.0  # what the heavy calls before another one may take together
 _FIRST_GUESS_SECONDS = 0.05  # for a heavy call
@@ -41,67 +41,55 @@ _LOG_SECONDS = 10.0
 class Gate:
     """Refuses what has waited too long, so that what comes after it need not."""
 
-    def __init__(self, max_delay_seconds: float, telemetry: Telemetry) -> None:
+    def __init__(self, max_delay_seconds: float, telemetry: Telemetry, turn: Turn) -> None:
         self._max_delay = max_delay_seconds
-        self._limit = max_delay_seconds
         self._telemetry = telemetry
-        self._in_turn = False
-        self._began = 0.0  # this turn
-        self._busy_since = 0.0  # the turn before, or this one where the loop was idle
-        self._ended = 0.0  # the turn before
-        self._admitted = 0
+        self._turn = turn
+        self._admitted = 0  # in this turn
         self._refused = 0
         self._refused_before = False  # in the turn before
         self._strict_until = float("-inf")
         self._refused_unlogged = 0
         self._logged_at = float("-inf")
+        turn.at_end.append(self._end_turn)
 
-    def admits(self, silent_since: float, loop: AbstractEventLoop) -> bool:
-        """Whether a request that was read just now will be answered.
+    def admits(self, silent_since: float) -> bool:
+        """Whether a request that was read just now, in this turn, will be answered.
 
         Args:
             silent_since: when its connection was last heard of, or answered, by `perf_counter`.
-            loop: the running one.
         """
-        now = perf_counter()
-        if not self._in_turn:
-            self._in_turn = True
-            self._busy_since = self._began if now - self._ended < _BUSY_SECONDS else now
-            self._began = now
-            self._limit = self._max_delay * (_STRICTER if now < self._strict_until else 1)
-            loop.call_soon(self._end_turn)  # runs once all sockets that are readable now have been read
-        if (
-            now - max(self._busy_since, silent_since) > self._limit
-            and now - self._began > self._max_delay * _AT_LEAST
-            and self._admitted >= _ALWAYS_ADMITTED
-        ):
-            self._refused += 1
-            return False
+        if self._admitted >= _ALWAYS_ADMITTED:
+            turn, now = self._turn, perf_counter()
+            if now - turn.began > self._max_delay * _AT_LEAST and now - max(
+                turn.busy_since, silent_since
+            ) > self._max_delay * (_STRICTER if turn.began < self._strict_until else 1):
+                self._refused += 1
+                return False
         self._admitted += 1
         return True
 
     def _end_turn(self) -> None:
-        self._in_turn = False
-        self._ended = perf_counter()
+        now = perf_counter()
         if self._ended_in_overload():
-            self._strict_until = self._ended + _STRICT_SECONDS
+            self._strict_until = now + _STRICT_SECONDS
         if self._refused:
-            self._report()
+            self._report(now)
         self._refused_before = self._refused > 0
         self._admitted = self._refused = 0
 
     def _ended_in_overload(self) -> bool:
         """Whether the turn that ends was too much; a single long one may have another reason."""
-        if self._began < self._strict_until:
+        if self._turn.began < self._strict_until:
             return self._refused > self._admitted
         return self._refused_before and self._refused > 0
 
-    def _report(self) -> None:
+    def _report(self, now: float) -> None:
         self._telemetry.refused("overload", self._refused)
         self._refused_unlogged += self._refused
-        if self._ended - self._logged_at > _LOG_SECONDS:
+        if now - self._logged_at > _LOG_SECONDS:
             logger.warning("Over capacity: %d requests refused.", self._refused_unlogged)
-            self._logged_at = self._ended
+            self._logged_at = now
             self._refused_unlogged = 0
 
 

@@ -17,8 +17,8 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.errors import BadRequestError, HeadersTooLargeError, OverCapacityError, ServiceError, SlowRequestError
-from app.front import ALWAYS_ANSWERED, Answer, Call, Front, Match
-from app.plain_requests import PlainHead, read_plain_head
+from app.front import ALWAYS_ANSWERED, TURNED_AWAY, Answer, Call, Front, Match
+from app.plain_requests import PlainHead, ordinary_post, read_plain_head
 
 __all__ = ["Connection"]
 
@@ -66,6 +66,7 @@ class Connection(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._front: Front = self.app_state["front"]
+        self._turn = self._front.turn
         self._gate = self._front.gate
         settings = self._front.components.settings
         self._answers_other_origins = bool(settings.cors_origins)
@@ -82,6 +83,8 @@ class Connection(HttpToolsProtocol):
         self._since = perf_counter()  # when this phase began
         self._timer: TimerHandle | None = None
         self._arriving: _Arriving | None = None
+        self._later: bytes | None = None  # what came after a plain request that waits for the end of the turn
+        self._keep_alive = True  # after that request
         self._refused: tuple[str, dict[bytes, bytes]] | None = None  # answered here, whatever its body is
         self._head_bytes = 0
         self._admitted = True
@@ -97,16 +100,37 @@ class Connection(HttpToolsProtocol):
         self._release()
         super().connection_lost(exc)
 
+    def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio has it: whether to stay open
+        self._stopping = True
+        return self._later is not None
+
     def data_received(self, data: bytes) -> None:
+        self._turn.enter(self.loop)
+        if self._later is not None:
+            self._later += data
+            return
         if self._arriving is not None:
             self._read_on(self._arriving, data)
             return
         if self._phase is _IDLE:
-            self._admitted = self._gate.admits(self._since, self.loop)
+            self._admitted = self._gate.admits(self._since)
+            if not self._admitted and self._turn_away(data):
+                return
             head = read_plain_head(data)
             if head is not None and self._begin_plain(head, data):
                 return
         self._parse(data)
+
+    def _turn_away(self, data: bytes) -> bool:
+        """Refuse an ordinary request, as cheaply as can be; there are many of them, or none would be refused."""
+        target = ordinary_post(data)
+        if target is None or self._stopping:
+            return False
+        template, size = _refusal(target.startswith(b"/v2/"), tuple(self.server_state.default_headers))
+        request_id = self._front.new_request_id()
+        self.transport.write(template % (size + len(request_id), request_id, request_id))
+        self._since = perf_counter()
+        return True
 
     def _begin_plain(self, head: PlainHead, data: bytes) -> bool:
         """Answer a plain request, now or once its body is whole; False: it must go uvicorn's own way."""
@@ -114,9 +138,7 @@ class Connection(HttpToolsProtocol):
         if missing < 0 or head.size > self._max_head_bytes or self.flow.write_paused or self.root_path:
             return False
         if not self._admitted and head.path not in ALWAYS_ANSWERED:
-            if missing == 0:
-                self._finish(self._front.turn_away(head.path, head.fields), keep_alive=head.keep_alive)
-            return missing == 0
+            return False
         match = self._front.match(head.method, head.path)
         if (
             match is None
@@ -129,7 +151,7 @@ class Connection(HttpToolsProtocol):
             return False
         if missing == 0:
             call.content = memoryview(data)[head.size :]
-            self._finish(self._front.answer(match, call), keep_alive=head.keep_alive)
+            self._answer(match, call, keep_alive=head.keep_alive)
         else:
             self._wait_for_body(_Arriving(head, match, call), data)
         return True
@@ -152,9 +174,24 @@ class Connection(HttpToolsProtocol):
         if arriving.missing:
             return
         self._release()
-        self._finish(self._front.answer(arriving.match, arriving.call), keep_alive=arriving.head.keep_alive)
+        self._answer(arriving.match, arriving.call, keep_alive=arriving.head.keep_alive)
         if len(data) > missing:  # the next request, in a pipeline
             self.data_received(data[missing:])
+
+    def _answer(self, match: Match, call: Call, *, keep_alive: bool) -> None:
+        self._phase = _WORK
+        self._later = b""
+        self._keep_alive = keep_alive
+        self._front.answer_in_turn(match, call, self._answered)
+
+    def _answered(self, answer: Answer | None) -> None:
+        later, self._later = self._later, None
+        if answer is None:
+            self.transport.abort()
+        elif not self.transport.is_closing():
+            self._finish(answer, keep_alive=self._keep_alive)
+            if later:
+                self.data_received(later)
 
     def _release(self) -> None:
         if self._arriving is not None:
@@ -290,6 +327,15 @@ class Connection(HttpToolsProtocol):
             seconds = self._limits[self._phase]
             error = SlowRequestError(f"{self._phase.value.capitalize()} did not arrive within {seconds:g} s.")
             self._end(error, self._arriving.call if self._arriving else None)
+
+
+@lru_cache(maxsize=4)
+def _refusal(of_protocol: bool, default_headers: tuple[tuple[bytes, bytes], ...]) -> tuple[bytes, int]:  # noqa: FBT001 - one caller
+    """All of it but the length and, twice, the request's id; and the length without the id."""
+    answer = TURNED_AWAY["/v2" if of_protocol else "/"]
+    fields = _lines(default_headers), _lines(answer.headers)
+    head = b"%b%b%bcontent-length: %%d\r\nx-request-id: %%b\r\n\r\n" % (_STATUS_LINES[answer.status], *fields)
+    return head + answer.content, len(answer.content % b"")
 
 
 @lru_cache(maxsize=256)

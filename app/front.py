@@ -17,6 +17,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import count
 from time import perf_counter
+from types import CoroutineType
 from typing import Any, NamedTuple, get_type_hints
 from urllib.parse import parse_qsl
 
@@ -41,8 +42,19 @@ from app.errors import (
 from app.live_model import LiveModel
 from app.schemas import ModelReference
 from app.settings import Settings
+from app.turns import Batch, Steps, Turn, run_alone
 
-__all__ = ["ALWAYS_ANSWERED", "Answer", "BodilessRoute", "Call", "DirectRoute", "Front", "Match", "declared_length"]
+__all__ = [
+    "ALWAYS_ANSWERED",
+    "TURNED_AWAY",
+    "Answer",
+    "BodilessRoute",
+    "Call",
+    "DirectRoute",
+    "Front",
+    "Match",
+    "declared_length",
+]
 
 _REQUEST_ID = re.compile(rb"[!#-\[\]-~]{1,128}")  # printable, and the same in JSON
 _MAX_LENGTH_DIGITS = 18  # of a Content-Length; int() itself refuses some thousands
@@ -89,10 +101,10 @@ class Answer(NamedTuple):
 
 
 class DirectRoute(APIRoute):
-    """A route whose endpoint is a plain function of the call, its path parameters and `options`.
+    """A route whose endpoint is a function of the call, its path parameters and `options`.
 
-    Nothing waits once the body is there, so the endpoint is not asynchronous. What it returns is sent as JSON, unless
-    it is a Response.
+    An asynchronous one may await `app.turns.classify`, and nothing else. What it returns is sent as JSON, unless it is
+    a Response.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **settings: Any) -> None:
@@ -110,14 +122,13 @@ class DirectRoute(APIRoute):
     def is_light(call: Call, length: int) -> bool:
         """Whether a call with a body of `length` bytes takes so little time that other calls may wait for it."""
 
-    def run(self, call: Call, path_params: dict[str, str]) -> Response | bytes:
-        """Call the endpoint."""
+    def run(self, call: Call, path_params: dict[str, str]) -> Any:
+        """Call the endpoint: what it returns, or the coroutine that will."""
         parameters: dict[str, Any] = path_params
         if self._options is not None:
             options = _parse(self._options, call.query) if call.query else self._default_options
             parameters = {**path_params, "options": options}
-        result = self.endpoint(call, **parameters)
-        return result if isinstance(result, Response) else orjson.dumps(result)
+        return self.endpoint(call, **parameters)
 
 
 class BodilessRoute(DirectRoute):
@@ -159,7 +170,9 @@ class Front:
         self._fastapi = fastapi
         self.components = components
         settings, telemetry = components.settings, components.telemetry
-        self.gate = Gate(settings.max_delay_ms / 1000, telemetry)
+        self.turn = Turn()
+        self._batch: Batch[Answer] = Batch(self.turn)
+        self.gate = Gate(settings.max_delay_ms / 1000, telemetry, self.turn)
         self._heavy_work = HeavyWork(telemetry)
         self.pending = PendingBodies(settings.max_pending_bytes, telemetry)
         self._routes: dict[tuple[bytes, str], Match] = {}
@@ -201,24 +214,37 @@ class Front:
         request_id = header_fields.get(b"x-request-id")
         if request_id is not None and _REQUEST_ID.fullmatch(request_id):
             return request_id
-        return b"%s-%x" % (self._id_prefix, next(self._id_number))
+        return self.new_request_id()
+
+    def new_request_id(self) -> bytes:
+        """ASCII, and never given before."""
+        return b"%b-%x" % (self._id_prefix, next(self._id_number))
 
     def turn_away(self, path: str, header_fields: dict[bytes, bytes]) -> Answer:
-        """Answer a request that was not admitted, as cheaply as can be."""
+        """Answer a request that was not admitted."""
         request_id = self._identify(header_fields)
-        template = _TURNED_AWAY["/v2" if path.startswith("/v2/") else "/"]
+        template = TURNED_AWAY["/v2" if path.startswith("/v2/") else "/"]
         return Answer(503, template.headers, template.content % request_id, request_id)
 
     def answer(self, match: Match, call: Call) -> Answer:
         """Answer a call whose body has arrived; whatever goes wrong is an answer, too."""
+        return run_alone(self._steps(match, call))
+
+    def answer_in_turn(self, match: Match, call: Call, done: Callable[[Answer | None], None]) -> None:
+        """The same, with others, at the end of this turn at the latest; `done` gets None where it fails."""
+        self._batch.run(self._steps(match, call), done)
+
+    def _steps(self, match: Match, call: Call) -> Steps[Answer]:
         try:
             result = match.route.run(call, match.path_params)
+            if isinstance(result, CoroutineType):
+                result = yield from result.__await__()
+            if isinstance(result, Response):
+                answer = _answer(result, call.request_id)
+            else:
+                answer = Answer(200, _JSON, orjson.dumps(result), call.request_id)
         except Exception as error:  # noqa: BLE001 - app.errors knows each, and hides what it does not know
             return self.refuse(call, error, match)
-        if isinstance(result, Response):
-            answer = _answer(result, call.request_id)
-        else:
-            answer = Answer(200, _JSON, result, call.request_id)
         self._count(match.method, match.route.path, answer.status, call)
         return answer
 
@@ -314,7 +340,7 @@ def _turned_away(path: str) -> Answer:
     return _answer(problem_response(error, path, b"%b"), b"")
 
 
-_TURNED_AWAY = {path: _turned_away(path) for path in ("/", "/v2")}  # with %b in the place of the request's id
+TURNED_AWAY = {path: _turned_away(path) for path in ("/", "/v2")}  # with %b in the place of the request's id
 
 
 async def _read_body(receive: Receive, call: Call, max_bytes: int, add: Callable[[int], None]) -> bytes:

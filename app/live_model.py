@@ -14,7 +14,9 @@ from app.classifier.softmax import SIDE
 from app.errors import NoSuchLabelError, UncalibratedModelError
 from app.schemas import ModelReference, Prediction, Templates
 
-__all__ = ["LiveModel"]
+__all__ = ["WORTH_A_PRODUCT", "LiveModel"]
+
+WORTH_A_PRODUCT = 4  # images: fewer are classified sooner one by one
 
 _ODDITIES: dict[Oddity, str] = {
     "blank": "The image is blank: all its pixels are the same.",
@@ -44,8 +46,8 @@ class LiveModel:
 
     def predict_batch(self, images: Sequence[bytes]) -> list[Prediction]:
         """Classify images, as `read_pixels` returns them, all in one matrix product."""
-        if not images:
-            return []
+        if len(images) < WORTH_A_PRODUCT:
+            return [self.predict(image) for image in images]
         values = stack(images).float()
         rows = self._model.classify(values).tolist()
         oddities = self._pixel_statistics.oddities(images, values) if self._pixel_statistics else repeat(None)

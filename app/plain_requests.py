@@ -8,12 +8,20 @@ tests hold the two against each other.
 import re
 from typing import NamedTuple
 
-__all__ = ["PlainHead", "read_plain_head"]
+__all__ = ["PlainHead", "ordinary_post", "read_plain_head"]
 
 # Nothing in it is tried twice: the quantifiers are possessive.
 _HEAD = re.compile(
     rb"(GET|POST) (/[!$&-;=@-Z_a-z~]*+)(?:\?([!$-;=?-Z_a-z~]*+))? HTTP/1\.1"
-    rb"((?:\r\n[!#-'*+\-.^_`|~0-9A-Za-z]++: [!-~][\t -~]*+)*+)\r\n\r\n"
+    rb"((?:\r\n[!#-'*+\-.^_`|~0-9A-Za-z]++: (?:[!-~][\t -~]*+)?+)*+)\r\n\r\n"
+)
+_ORDINARY_FIELDS = (
+    rb"(?:(?!(?i:connection: (?!keep-alive\r)|content-length:|expect:|proxy-connection:|transfer-encoding:|upgrade:|"
+    rb"x-request-id:))[!#-'*+\-.^_`|~0-9A-Za-z]++: [\t -~]*+\r\n)*+"
+)
+_ORDINARY_POST = re.compile(
+    rb"POST (/[!-~]*+) HTTP/1\.1\r\n%b(?i:content-length): ([0-9]{1,9})\r\n%b\r\n"
+    % (_ORDINARY_FIELDS, _ORDINARY_FIELDS)
 )
 _NEVER_PLAIN = frozenset({b"expect", b"proxy-connection", b"transfer-encoding", b"upgrade"})
 _KEEPS_ALIVE = {b"": True, b"keep-alive": True, b"close": False}  # by what the field Connection says
@@ -55,3 +63,12 @@ def read_plain_head(data: bytes) -> PlainHead | None:
     ):
         return None
     return PlainHead(method, path.decode("ascii"), query, fields, int(length), keep_alive, head.end())
+
+
+def ordinary_post(data: bytes) -> bytes | None:
+    """The target of a plain POST request that is all of `data` and needs no other answer than the next one; else None.
+
+    What is turned away need not be read any further, and must not cost more.
+    """
+    head = _ORDINARY_POST.match(data)
+    return head[1] if head is not None and head.end() + int(head[2]) == len(data) else None

@@ -8,6 +8,7 @@ from app.classifier.softmax import SIDE
 from app.front import Call
 from app.routes import documentation
 from app.schemas import ImageOptions, Prediction
+from app.turns import classify
 from app.uploads import OneImageRoute, decode, read_image
 
 router = APIRouter(tags=["classification"], route_class=OneImageRoute)
@@ -18,11 +19,11 @@ router = APIRouter(tags=["classification"], route_class=OneImageRoute)
     responses=documentation.problems(400, 404, 413, 415, 422, 503),
     openapi_extra=documentation.one_image(),
 )
-def predict(call: Call, options: Annotated[ImageOptions, Query()]) -> Prediction:
+async def predict(call: Call, options: Annotated[ImageOptions, Query()]) -> Prediction:
     """Class probabilities of one image, sent as the form's part `file` or as the whole body."""
     model = call.model(options.model)
     pixels = decode(call, read_image(call), options)
-    prediction = model.predict(pixels)
+    prediction = await classify(model, pixels)
     if options.pixels:
         prediction["pixels"] = rows(pixels)
     if options.coverage is not None:

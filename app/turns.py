@@ -1,0 +1,130 @@
+"""Turns of the event loop: the sockets that have something to read are read one after the other, then it looks again.
+
+What several calls of one turn want to have classified is classified together, in one matrix product. Nothing waits
+for it longer than for the rest of its turn: with one client that is no time at all, with many it saves most of the
+work.
+"""
+
+import logging
+from asyncio import AbstractEventLoop
+from collections.abc import Callable, Generator
+from time import perf_counter
+from types import coroutine
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from app.live_model import WORTH_A_PRODUCT, LiveModel
+from app.schemas import Prediction
+
+__all__ = ["Batch", "Steps", "Turn", "classify", "run_alone"]
+
+Result = TypeVar("Result")
+
+logger = logging.getLogger(__name__)
+
+_BUSY_SECONDS = 0.001  # a shorter pause between two turns is none
+_MAX_IMAGES = 32  # in one product; more would save little, and make the first of them wait
+
+
+class Turn:
+    """The turn that the event loop is in."""
+
+    def __init__(self) -> None:
+        self.began = 0.0
+        self.busy_since = 0.0  # the beginning of the turn before, or of this one where the loop was idle
+        self.reads = 0
+        self.reads_before = 0  # in the turn before
+        self.at_end: list[Callable[[], None]] = []  # called in this order
+        self._ended = 0.0  # the turn before
+
+    def enter(self, loop: AbstractEventLoop) -> None:
+        """Note that a socket was read: the first one begins the turn."""
+        self.reads += 1
+        if self.reads == 1:
+            now = perf_counter()
+            self.busy_since = self.began if now - self._ended < _BUSY_SECONDS else now
+            self.began = now
+            loop.call_soon(self._end)  # runs once all sockets that are readable now have been read
+
+    def _end(self) -> None:
+        self.reads_before, self.reads = self.reads, 0
+        for function in self.at_end:
+            function()
+        self._ended = perf_counter()
+
+
+class Wanted(NamedTuple):
+    """One image, and the model that is to classify it."""
+
+    model: LiveModel
+    image: bytes
+
+
+Steps = Generator[Wanted, Prediction, Result]  # a call that stops where it wants an image classified
+
+
+@coroutine
+def classify(model: LiveModel, image: bytes) -> Steps[Prediction]:
+    """What an endpoint awaits: the prediction for one image, as `read_pixels` returns it, whichever way it is made."""
+    return (yield Wanted(model, image))
+
+
+def run_alone(steps: Steps[Result]) -> Result:
+    """Take a call from its beginning to its end at once."""
+    try:
+        wanted = next(steps)
+        while True:
+            wanted = steps.send(wanted.model.predict(wanted.image))
+    except StopIteration as stop:
+        result: Result = stop.value
+        return result
+
+
+class _Call(NamedTuple, Generic[Result]):
+    steps: Steps[Result]
+    done: Callable[[Result | None], None]
+
+
+class Batch(Generic[Result]):
+    """Calls of one turn, each of which has come to where it wants an image classified."""
+
+    def __init__(self, turn: Turn) -> None:
+        self._turn = turn
+        self._waiting: list[tuple[Wanted, _Call[Result]]] = []
+        turn.at_end.append(self.finish)
+
+    def run(self, steps: Steps[Result], done: Callable[[Result | None], None]) -> None:
+        """Take a call to its end, alone or with others of its turn; `done` gets its result, or None where it fails."""
+        if self._turn.reads_before < WORTH_A_PRODUCT:  # there will hardly be more in this one
+            done(run_alone(steps))
+            return
+        self._advance(_Call(steps, done), steps.send, None)
+        if len(self._waiting) >= _MAX_IMAGES:
+            self.finish()
+
+    def finish(self) -> None:
+        """Classify what is wanted, and take all calls to their ends."""
+        while self._waiting:
+            waiting, self._waiting = self._waiting, []
+            for model in {wanted.model for wanted, _ in waiting}:
+                self._classify(model, [(wanted.image, call) for wanted, call in waiting if wanted.model is model])
+
+    def _classify(self, model: LiveModel, group: list[tuple[bytes, _Call[Result]]]) -> None:
+        try:
+            predictions = model.predict_batch([image for image, _ in group])
+        except Exception as error:  # noqa: BLE001 - each call makes an answer of it
+            for _, call in group:
+                self._advance(call, call.steps.throw, error)
+        else:
+            for (_, call), prediction in zip(group, predictions, strict=True):
+                self._advance(call, call.steps.send, prediction)
+
+    def _advance(self, call: _Call[Result], resume: Callable[[Any], Wanted], value: object) -> None:
+        """To its end, or to the next image; what goes wrong with one call must not stop the others."""
+        try:
+            try:
+                self._waiting.append((resume(value), call))
+            except StopIteration as stop:
+                call.done(stop.value)
+        except Exception:
+            logger.exception("A call could not be answered.")
+            call.done(None)

@@ -1,0 +1,136 @@
+"""Calls of one turn of the event loop, classified together."""
+
+import asyncio
+import socket
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from app.classifier import artifact
+from app.live_model import LiveModel
+from app.schemas import Prediction
+from app.turns import Batch, Steps, Turn, classify, run_alone
+from tests import drawings
+from tests.conftest import make_metadata, make_model
+from tests.reliability.sockets import Answer, connect, read_answer
+
+IMAGES = [bytes((7 * place + 31 * number) % 256 for place in range(784)) for number in range(40)]
+BROKEN = drawings.png()[:-20]
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> list[LiveModel]:
+    for name, labels in (("letters", ("a", "b")), ("digits", ("0", "1", "2"))):
+        artifact.save(tmp_path / name, make_model(labels), make_metadata(name, labels))
+    return [LiveModel(name, artifact.load(tmp_path / name)) for name in ("letters", "digits")]
+
+
+def predict(model: LiveModel, image: bytes) -> Steps[Prediction]:
+    return (yield from classify(model, image))
+
+
+def in_one_turn(calls: list[Steps[Any]], *, reads_before: int = 8) -> list[Any]:
+    """What each call came to, in its place."""
+    results: list[Any] = ["nothing"] * len(calls)
+
+    async def run() -> None:
+        turn, loop = Turn(), asyncio.get_running_loop()
+        batch: Batch[Any] = Batch(turn)
+        for _ in range(reads_before):
+            turn.enter(loop)
+        await asyncio.sleep(0)
+        for place, steps in enumerate(calls):
+            turn.enter(loop)
+            batch.run(steps, partial(results.__setitem__, place))
+        await asyncio.sleep(0)
+
+    asyncio.run(run())
+    return results
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 31, 32, 33, 40])
+@pytest.mark.parametrize("reads_before", [0, 8])
+def test_each_call_is_answered_as_it_would_be_alone(models: list[LiveModel], count: int, reads_before: int) -> None:
+    asked = [(models[number % 2], image) for number, image in enumerate(IMAGES[:count])]
+
+    together = in_one_turn([predict(model, image) for model, image in asked], reads_before=reads_before)
+
+    for answer, (model, image) in zip(together, asked, strict=True):
+        alone = run_alone(predict(model, image))
+        assert answer["probabilities"] == pytest.approx(alone["probabilities"], abs=1e-6)
+        assert {**answer, "confidence": 0, "probabilities": 0} == {**alone, "confidence": 0, "probabilities": 0}
+
+
+def test_a_call_may_want_several_images_one_after_the_other(models: list[LiveModel]) -> None:
+    def twice() -> Steps[list[str]]:
+        first = yield from classify(models[0], IMAGES[0])
+        second = yield from classify(models[1], IMAGES[1])
+        return [first["model"]["name"], second["model"]["name"]]
+
+    assert in_one_turn([twice() for _ in range(6)]) == [["letters", "digits"]] * 6
+
+
+def test_a_call_that_fails_fails_alone(models: list[LiveModel], caplog: pytest.LogCaptureFixture) -> None:
+    def failing() -> Steps[Prediction]:
+        yield from classify(models[0], IMAGES[0])
+        raise RuntimeError("after its image")
+
+    results = in_one_turn([predict(models[0], IMAGES[1]), failing(), predict(models[0], IMAGES[2])])
+
+    assert [result is None for result in results] == [False, True, False]
+    assert "after its image" in caplog.text
+
+
+def test_an_image_that_cannot_be_classified_is_the_calls_own_affair(models: list[LiveModel]) -> None:
+    def cautious(image: bytes) -> Steps[str]:
+        try:
+            prediction = yield from classify(models[0], image)
+        except RuntimeError:
+            return "refused"
+        return prediction["label"]
+
+    results = in_one_turn([cautious(b"too short") for _ in range(5)])
+
+    assert results == ["refused"] * 5
+
+
+def label(answer: Answer) -> object:
+    return orjson.loads(answer.content).get("label")
+
+
+def test_a_crowd_is_answered_as_each_of_it_would_be_alone(server: str) -> None:
+    files = [drawings.png(drawings.noise(number)) if number % 5 else BROKEN for number in range(48)]
+    head = b"POST /predict HTTP/1.1\r\nHost: s\r\nContent-Type: image/png\r\nContent-Length: %d\r\n\r\n"
+    requests = [head % len(file) + file for file in files]
+    with connect(server) as client:
+        alone = []
+        for request in requests:
+            client.sendall(request)
+            alone.append(read_answer(client))
+    clients = [connect(server) for _ in requests]
+    for _ in range(3):
+        for client, request in zip(clients, requests, strict=True):
+            client.sendall(request)
+        together = [read_answer(client) for client in clients]
+
+        assert [answer.status for answer in together] == [answer.status for answer in alone]
+        assert [label(answer) for answer in together] == [label(answer) for answer in alone]
+    for client in clients:
+        client.close()
+
+
+def test_a_client_that_has_said_all_is_answered_before_its_connection_is_closed(server: str) -> None:
+    file = drawings.png()
+    request = b"POST /predict HTTP/1.1\r\nHost: s\r\nContent-Type: image/png\r\nContent-Length: %d\r\n\r\n%b"
+    clients = [connect(server) for _ in range(24)]
+    for client in clients:
+        client.sendall(request % (len(file), file))
+        client.shutdown(socket.SHUT_WR)
+
+    assert [read_answer(client).status for client in clients] == [200] * 24
+    for client in clients:
+        assert client.recv(1) == b""
+        client.close()
