@@ -88,11 +88,16 @@ class Telemetry(Collector):
             series = self._prediction_series[key] = self._predictions.labels(*key)
         series.inc(count)
 
-    def classified(self, model: str, prediction: Prediction) -> None:
-        """Count one answer, and what it warns of."""
-        self.prediction(model, prediction["label"])
-        for warning in prediction.get("warnings", ()):
-            self._unusual_inputs.labels(model, warning["code"]).inc()
+    def classified(self, model: str, predictions: Iterable[Prediction]) -> None:
+        """Count answers, and what they warn of."""
+        counts: dict[str, int] = {}  # looking a series up takes longer than counting here
+        for prediction in predictions:
+            label = prediction["label"]
+            counts[label] = counts.get(label, 0) + 1
+            for warning in prediction.get("warnings", ()):
+                self._unusual_inputs.labels(model, warning["code"]).inc()
+        for label, count in counts.items():
+            self.prediction(model, label, count)
 
     def refused(self, reason: str, count: int = 1) -> None:
         """Count requests that were refused to keep the others fast."""

@@ -27,7 +27,8 @@ def predict_batch(call: Call, options: Annotated[ImageOptions, Query()]) -> Batc
     model = call.model(options.model)
     uploads = read_images(call)
     decoded = [decode_or_problem(call, upload, options, len(uploads)) for upload in uploads]
-    predictions = iter(model.predict_batch([image for image in decoded if isinstance(image, bytes)]))
+    classified = model.predict_batch([image for image in decoded if isinstance(image, bytes)])
+    predictions = iter(classified)
     answer: BatchAnswer = {"model": model.reference, "predictions": []}
     for image in decoded:
         if isinstance(image, bytes):
@@ -36,10 +37,10 @@ def predict_batch(call: Call, options: Annotated[ImageOptions, Query()]) -> Batc
                 prediction["pixels"] = rows(image)
             if options.coverage is not None:
                 model.add_prediction_set(prediction, options.coverage)
-            call.components.telemetry.classified(model.name, prediction)
             answer["predictions"].append(prediction)
         else:
             answer["predictions"].append(image)
+    call.components.telemetry.classified(model.name, classified)
     return answer
 
 
