@@ -113,7 +113,8 @@ class Connection(HttpToolsProtocol):
             self._read_on(self._arriving, data)
             return
         if self._phase is _IDLE:
-            self._admitted = self._gate.admits(self._since)
+            # Whoever does not read answers gets no refusals either, which would pile up; uvicorn waits for him.
+            self._admitted = self._gate.admits(self._since) or self.flow.write_paused
             if not self._admitted and self._turn_away(data):
                 return
             head = read_plain_head(data)
