@@ -59,15 +59,17 @@ class Gate:
         Args:
             silent_since: when its connection was last heard of, or answered, by `perf_counter`.
         """
-        if self._admitted >= _ALWAYS_ADMITTED:
-            turn, now = self._turn, perf_counter()
-            if now - turn.began > self._max_delay * _AT_LEAST and now - max(
-                turn.busy_since, silent_since
-            ) > self._max_delay * (_STRICTER if turn.began < self._strict_until else 1):
-                self._refused += 1
-                return False
-        self._admitted += 1
-        return True
+        if self._admitted < _ALWAYS_ADMITTED or not self._is_too_late(silent_since):
+            self._admitted += 1
+            return True
+        self._refused += 1
+        return False
+
+    def _is_too_late(self, silent_since: float) -> bool:
+        turn, now = self._turn, perf_counter()
+        share = _STRICTER if turn.began < self._strict_until else 1
+        waited = now - max(turn.busy_since, silent_since)
+        return waited > self._max_delay * share and now - turn.began > self._max_delay * _AT_LEAST
 
     def _end_turn(self) -> None:
         now = perf_counter()

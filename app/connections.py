@@ -44,20 +44,19 @@ class _Arriving:
         self.head = head
         self.match = match
         self.call = call
-        self._content = bytearray(head.body_bytes)
         self._filled = 0
+        call.content = memoryview(bytearray(head.body_bytes))
 
     @property
     def missing(self) -> int:
         """How many bytes are still to come."""
-        return len(self._content) - self._filled
+        return self.head.body_bytes - self._filled
 
     def take(self, data: memoryview) -> None:
         """Add what has come, no more than was missing."""
         end = self._filled + len(data)
-        self._content[self._filled : end] = data
+        self.call.content[self._filled : end] = data
         self._filled = end
-        self.call.content = memoryview(self._content)
 
 
 class Connection(HttpToolsProtocol):
@@ -113,8 +112,8 @@ class Connection(HttpToolsProtocol):
             self._read_on(self._arriving, data)
             return
         if self._phase is _IDLE:
-            # Whoever does not read answers gets no refusals either, which would pile up; uvicorn waits for him.
-            self._admitted = self._gate.admits(self._since) or self.flow.write_paused
+            # Refusals would pile up before a client that does not read; uvicorn waits for it.
+            self._admitted = self.flow.write_paused or self._gate.admits(self._since)
             if not self._admitted and self._turn_away(data):
                 return
             head = read_plain_head(data)
@@ -154,18 +153,18 @@ class Connection(HttpToolsProtocol):
             call.content = memoryview(data)[head.size :]
             self._answer(match, call, keep_alive=head.keep_alive)
         else:
-            self._wait_for_body(_Arriving(head, match, call), data)
+            self._wait_for_body(head, match, call, data)
         return True
 
-    def _wait_for_body(self, arriving: _Arriving, data: bytes) -> None:
+    def _wait_for_body(self, head: PlainHead, match: Match, call: Call, data: bytes) -> None:
         """Bodies that do not arrive in one piece are counted: many of them at once may fill the memory."""
         try:
-            self._front.pending.add(arriving.head.body_bytes)
+            self._front.pending.add(head.body_bytes)
         except OverCapacityError as error:
-            self._end(error, arriving.call)
+            self._end(error, call)
             return
-        arriving.take(memoryview(data)[arriving.head.size :])
-        self._arriving = arriving
+        self._arriving = _Arriving(head, match, call)
+        self._arriving.take(memoryview(data)[head.size :])
         self._phase = _BODY
         self._since = perf_counter()
 
@@ -205,8 +204,11 @@ class Connection(HttpToolsProtocol):
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:  # to a protocol that is not spoken here; the request is answered as it is
             pass
-        except httptools.HttpParserError:
-            self._end(BadRequestError("The request is not valid HTTP/1.1."))
+        except httptools.HttpParserError as error:
+            refusal = error.__context__  # what one of the methods below raised
+            self._end(
+                refusal if isinstance(refusal, ServiceError) else BadRequestError("The request is not valid HTTP/1.1.")
+            )
             return
         after = self._phase
         if after is not before or after is _IDLE:
@@ -214,8 +216,7 @@ class Connection(HttpToolsProtocol):
         if after is _HEAD:
             self._head_bytes += len(data)
             if self._head_bytes > self._max_head_bytes:
-                limit = f"{self._max_head_bytes:,}"
-                self._end(HeadersTooLargeError(f"The request line and headers have over {limit} bytes, the limit."))
+                self._end(self._headers_too_large())
 
     def on_message_begin(self) -> None:
         self._phase = _HEAD
@@ -225,6 +226,8 @@ class Connection(HttpToolsProtocol):
         self.expect_100_continue = False
 
     def on_headers_complete(self) -> None:
+        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > self._max_head_bytes:
+            raise self._headers_too_large()
         self._phase = _BODY
         if not self._admitted and not self._is_answering() and not self.expect_100_continue:
             path = self._path()
@@ -232,6 +235,10 @@ class Connection(HttpToolsProtocol):
                 self._refused = path, dict(self.headers)
                 return
         self._begin_cycle()
+
+    def _headers_too_large(self) -> HeadersTooLargeError:
+        limit = f"{self._max_head_bytes:,}"
+        return HeadersTooLargeError(f"The request line and headers have over {limit} bytes, the limit.")
 
     def _path(self) -> str:
         return self.url.partition(b"?")[0].decode("latin-1")

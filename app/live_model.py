@@ -45,7 +45,7 @@ class LiveModel:
         return self._prediction(self._model.classify(values).tolist(), oddity)
 
     def predict_batch(self, images: Sequence[bytes]) -> list[Prediction]:
-        """Classify images, as `read_pixels` returns them, all in one matrix product."""
+        """Classify images, as `read_pixels` returns them; but for a handful, in one matrix product."""
         if len(images) < WORTH_A_PRODUCT:
             return [self.predict(image) for image in images]
         values = stack(images).float()

@@ -10,14 +10,15 @@ from typing import NamedTuple
 
 __all__ = ["PlainHead", "ordinary_post", "read_plain_head"]
 
-# Nothing in it is tried twice: the quantifiers are possessive.
+# Nothing in these is tried twice: the quantifiers are possessive.
+_NAME = rb"[!#-'*+\-.^_`|~0-9A-Za-z]++"
 _HEAD = re.compile(
     rb"(GET|POST) (/[!$&-;=@-Z_a-z~]*+)(?:\?([!$-;=?-Z_a-z~]*+))? HTTP/1\.1"
-    rb"((?:\r\n[!#-'*+\-.^_`|~0-9A-Za-z]++: (?:[!-~][\t -~]*+)?+)*+)\r\n\r\n"
+    rb"((?:\r\n%b: (?:[!-~][\t -~]*+)?+)*+)\r\n\r\n" % _NAME
 )
 _ORDINARY_FIELDS = (
     rb"(?:(?!(?i:connection: (?!keep-alive\r)|content-length:|expect:|proxy-connection:|transfer-encoding:|upgrade:|"
-    rb"x-request-id:))[!#-'*+\-.^_`|~0-9A-Za-z]++: [\t -~]*+\r\n)*+"
+    rb"x-request-id:))%b: [\t -~]*+\r\n)*+" % _NAME
 )
 _ORDINARY_POST = re.compile(
     rb"POST (/[!-~]*+) HTTP/1\.1\r\n%b(?i:content-length): ([0-9]{1,9})\r\n%b\r\n"

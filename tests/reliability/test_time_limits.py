@@ -108,6 +108,17 @@ def test_endless_headers_are_refused_with_431_before_their_time_is_up(server: st
     assert seconds < LIMIT
 
 
+@pytest.mark.parametrize("path", ["/livez", "/models"])
+def test_long_headers_are_refused_with_431_though_they_come_in_one_piece(server: str, path: str) -> None:
+    with connect(server) as client:
+        client.sendall(b"GET %b HTTP/1.1\r\nX-Filler: %b\r\n\r\n" % (path.encode(), b"0" * 9000))
+
+        received, _ = read_to_the_end(client)
+
+    assert received.startswith(b"HTTP/1.1 431 ")
+    assert received.count(b"HTTP/1.1 ") == 1
+
+
 def test_a_client_that_pauses_between_requests_within_the_limit_keeps_its_connection(server: str) -> None:
     with connect(server) as client:
         for _ in range(4):  # together longer than any limit
