@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 _AT_LEAST = 0.1  # of the delay is spent on answers in each turn, however long the last one was
 _ALWAYS_ADMITTED = 4  # requests a turn, however long each of them takes
 _STRICTER = 0.2  # of the delay is the limit while there is too much to do: what has to wait then, waits less
-_STRICT_SECONDS = 1.0  # after refusals in two turns in a row; and again after a turn in which most were refused
+_STRICT_SECONDS = 1.0  # after a turn in which most were refused
 _ALWAYS_TAKEN = 8  # heavy calls at work or waiting, in one worker, however long each of them takes
 _SOON_SECONDS = 1.0  # what the heavy calls before another one may take together
 _FIRST_GUESS_SECONDS = 0.05  # for a heavy call
@@ -47,7 +47,6 @@ class Gate:
         self._turn = turn
         self._admitted = 0  # in this turn
         self._refused = 0
-        self._refused_before = False  # in the turn before
         self._strict_until = float("-inf")
         self._refused_unlogged = 0
         self._logged_at = float("-inf")
@@ -73,18 +72,11 @@ class Gate:
 
     def _end_turn(self) -> None:
         now = perf_counter()
-        if self._ended_in_overload():
+        if self._refused > self._admitted:
             self._strict_until = now + _STRICT_SECONDS
         if self._refused:
             self._report(now)
-        self._refused_before = self._refused > 0
         self._admitted = self._refused = 0
-
-    def _ended_in_overload(self) -> bool:
-        """Whether the turn that ends was too much; a single long one may have another reason."""
-        if self._turn.began < self._strict_until:
-            return self._refused > self._admitted
-        return self._refused_before and self._refused > 0
 
     def _report(self, now: float) -> None:
         self._telemetry.refused("overload", self._refused)
