@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Iterator
+from ctypes import string_at
 from functools import lru_cache
 from itertools import chain
 from math import prod
@@ -67,7 +68,7 @@ def read_images(tensor: InputTensor, binary: memoryview, max_images: int) -> Ten
     return images
 
 
-def write_output(output: RequestedOutput, answers: Answers, *, binary: bool) -> tuple[OutputTensor, bytes | bytearray]:
+def write_output(output: RequestedOutput, answers: Answers, *, binary: bool) -> tuple[OutputTensor, bytes]:
     """Write one output as it was asked for.
 
     Args:
@@ -139,15 +140,14 @@ def _values(output: RequestedOutput, answers: Answers) -> list[float] | list[str
     return answers.probabilities.flatten().tolist()
 
 
-def _content(output: RequestedOutput, answers: Answers) -> bytes | bytearray:
+def _content(output: RequestedOutput, answers: Answers) -> bytes:
     if output.name == "label":
         elements = _label_elements(answers.labels)
         return b"".join([elements[class_id] for class_id in answers.class_ids.tolist()])
     if output.parameters.classification is not None:
         return b"".join(map(_element, _ranking(answers, output.parameters.classification)))
-    content = bytearray(_ITEM_SIZES["FP32"] * answers.probabilities.numel())
-    torch.frombuffer(content, dtype=torch.float32).view_as(answers.probabilities).copy_(answers.probabilities)
-    return content
+    probabilities = answers.probabilities.contiguous()
+    return string_at(probabilities.data_ptr(), probabilities.nbytes)
 
 
 def _ranking(answers: Answers, classes: int) -> list[str]:

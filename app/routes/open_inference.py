@@ -248,7 +248,7 @@ def _infer(call: Call, model: LiveModel) -> Response:
         telemetry.inferences.failed(model.name, perf_counter() - started)
         raise
     telemetry.inferences.succeeded(
-        model.name, len(images), Steps(read - started, computed - read, perf_counter() - computed)
+        model.name, images.shape[0], Steps(read - started, computed - read, perf_counter() - computed)
     )
     for label, count in answers.counts():
         telemetry.prediction(model.name, label, count)
@@ -259,7 +259,7 @@ def _response(inference: InferenceRequest, model: LiveModel, answers: Answers, a
     body: InferenceResponse = {"model_name": model.name, "model_version": model.version, "outputs": []}
     if inference.id is not None:
         body["id"] = inference.id
-    tensors: list[bytes | bytearray] = []
+    tensors: list[bytes] = []
     for output in inference.outputs or _ALL_OUTPUTS:
         in_binary = output.parameters.binary_data
         if in_binary is None:
