@@ -3,14 +3,6 @@
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torchmetrics.functional.classification import (
-    multiclass_accuracy,
-    multiclass_calibration_error,
-    multiclass_confusion_matrix,
-    multiclass_f1_score,
-    multiclass_precision,
-    multiclass_recall,
-)
 
 from app.classifier.conformal import ConformalScores
 from app.classifier.intervals import wilson_interval
@@ -52,22 +44,24 @@ def evaluate(
     guard: PixelStatistics | None = None,
 ) -> Evaluation:
     """Measure a model on all images of a split; its prediction sets and its input guard where they are given."""
+    from torchmetrics.functional import classification as metrics  # noqa: PLC0415 - takes seconds, with SciPy behind it
+
     class_ids, count = split.class_ids, len(labels)
     logits = logits_of(model, split)  # [N, C]
     probabilities = torch.softmax(logits, dim=1)
     correct = int((probabilities.argmax(1) == class_ids).sum())
     precision, recall, f1 = (
         score(probabilities, class_ids, num_classes=count, average=None).tolist()
-        for score in (multiclass_precision, multiclass_recall, multiclass_f1_score)
+        for score in (metrics.multiclass_precision, metrics.multiclass_recall, metrics.multiclass_f1_score)
     )
-    matrix = multiclass_confusion_matrix(probabilities, class_ids, count)
+    matrix = metrics.multiclass_confusion_matrix(probabilities, class_ids, count)
     return Evaluation(
         sample_count=len(split),
         accuracy=correct / len(split),
         accuracy_interval=wilson_interval(correct, len(split)),
-        top_2_accuracy=float(multiclass_accuracy(probabilities, class_ids, count, average="micro", top_k=2)),
+        top_2_accuracy=float(metrics.multiclass_accuracy(probabilities, class_ids, count, average="micro", top_k=2)),
         loss=float(functional.cross_entropy(logits, class_ids)),
-        calibration_error=float(multiclass_calibration_error(probabilities, class_ids, count, n_bins=15)),
+        calibration_error=float(metrics.multiclass_calibration_error(probabilities, class_ids, count, n_bins=15)),
         coverages=_coverages(conformal, probabilities, class_ids) if conformal else (),
         flagged_share=_flagged_share(guard, split) if guard else None,
         inverted_flagged_share=_flagged_share(guard, split, inverted=True) if guard else None,

@@ -1,12 +1,10 @@
 """The data sets that torchvision knows in MNIST's format: downloaded once, each file's MD5 checked."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
-from torchvision.datasets import EMNIST, KMNIST, MNIST, QMNIST, FashionMNIST
 
 from app.classifier.softmax import PIXELS
 from training.datasets import Dataset
@@ -20,8 +18,9 @@ _DIGITS = tuple("0123456789")
 
 @dataclass(frozen=True, slots=True)
 class _Member:
-    open: Callable[..., MNIST]  # (root, train=, download=) -> the data set
+    type_name: str  # of torchvision's class
     summary: str
+    split: str | None = None  # of EMNIST
     labels: tuple[str, ...] | None = None  # None: those that torchvision knows
     transposed: bool = False
     first_class: int = 0  # torchvision's number of our class 0
@@ -29,14 +28,14 @@ class _Member:
 
 def _emnist(split: str, summary: str, first_class: int = 0) -> _Member:
     # EMNIST's files keep each image column by column (Cohen et al. 2017, section II).
-    return _Member(partial(EMNIST, split=split), summary, transposed=True, first_class=first_class)
+    return _Member("EMNIST", summary, split, transposed=True, first_class=first_class)
 
 
 FAMILY = {
-    "fashion-mnist": _Member(FashionMNIST, "10 kinds of garments, 60,000 + 10,000 images"),
-    "mnist": _Member(MNIST, "handwritten digits, 60,000 + 10,000 images", _DIGITS),
-    "kmnist": _Member(KMNIST, "10 cursive Japanese characters, 60,000 + 10,000 images"),
-    "qmnist": _Member(QMNIST, "MNIST with its whole test set, 60,000 + 60,000 images", _DIGITS),
+    "fashion-mnist": _Member("FashionMNIST", "10 kinds of garments, 60,000 + 10,000 images"),
+    "mnist": _Member("MNIST", "handwritten digits, 60,000 + 10,000 images", labels=_DIGITS),
+    "kmnist": _Member("KMNIST", "10 cursive Japanese characters, 60,000 + 10,000 images"),
+    "qmnist": _Member("QMNIST", "MNIST with its whole test set, 60,000 + 60,000 images", labels=_DIGITS),
     "emnist-byclass": _emnist("byclass", "digits, upper- and lower-case letters, 697,932 + 116,323 images"),
     "emnist-bymerge": _emnist("bymerge", "the same, look-alike cases merged into 47 classes"),
     "emnist-balanced": _emnist("balanced", "47 classes, equally frequent, 112,800 + 18,800 images"),
@@ -54,9 +53,9 @@ def load_mnist(name: str, folder: Path) -> Dataset:
     """
     member = FAMILY[name]
     try:
-        train, test = (member.open(folder, train=train, download=True) for train in (True, False))
+        train, test = (_open(member, folder, train=train) for train in (True, False))
     except Exception as error:  # torchvision raises whatever its parsers, archives and the network raise
-        raw = folder / _folder(member) / "raw"
+        raw = folder / member.type_name / "raw"
         reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
         raise DataError(
             f"{name} can't be read from {raw} or downloaded there ({reason}); on a machine with a network, run "
@@ -67,9 +66,11 @@ def load_mnist(name: str, folder: Path) -> Dataset:
     return Dataset(name, labels, *(_split(member, part.data, part.targets) for part in (train, test)))
 
 
-def _folder(member: _Member) -> str:
-    opener = member.open
-    return (opener.func if isinstance(opener, partial) else opener).__name__
+def _open(member: _Member, folder: Path, *, train: bool) -> Any:
+    from torchvision import datasets  # noqa: PLC0415 - takes seconds, and not every command reads these data
+
+    options = {} if member.split is None else {"split": member.split}
+    return getattr(datasets, member.type_name)(folder, train=train, download=True, **options)
 
 
 def _split(member: _Member, images: Tensor, targets: Tensor) -> Split:

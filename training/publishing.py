@@ -1,5 +1,6 @@
 """A finished fit as a model folder: the model file, the report and the card."""
 
+import importlib.metadata
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -7,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
-import torchvision
 
 from app.classifier import artifact
 from app.classifier.conformal import ConformalScores
@@ -55,7 +55,7 @@ def publish(
         library_versions={
             "python": platform.python_version(),
             "torch": str(torch.__version__),
-            "torchvision": str(torchvision.__version__),
+            "torchvision": importlib.metadata.version("torchvision"),
         },
         created_at=datetime.now(UTC),
         evaluation=evaluation,
