@@ -7,6 +7,7 @@ none, and those that wait are accepted.
 
 import asyncio
 import ctypes
+import multiprocessing
 import socket
 import struct
 import sys
@@ -14,6 +15,7 @@ import time
 from contextlib import suppress
 
 import uvicorn
+import uvicorn._subprocess
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess
 
@@ -65,6 +67,7 @@ def run(config: uvicorn.Config, drain_seconds: float) -> None:
     """Serve until a signal ends it; where it can't start, exit with uvicorn's code for that."""
     listener = config.bind_socket()
     if config.workers > 1:
+        _fork_workers()
         _Workers(config, [listener], drain_seconds).run()
         return
     # libuv accepts one connection a turn from each descriptor: of 64 new ones, the last would wait for 64 turns, each
@@ -75,6 +78,15 @@ def run(config: uvicorn.Config, drain_seconds: float) -> None:
         server.run(listeners)
     if not server.started:
         sys.exit(STARTUP_FAILURE)
+
+
+def _fork_workers() -> None:
+    """Have uvicorn fork its workers from a process that has imported all they need, instead of starting each anew."""
+    if sys.platform != "linux":  # elsewhere, system libraries may not survive it
+        return
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["app.preloaded"])
+    uvicorn._subprocess.spawn = context  # type: ignore[assignment]  # noqa: SLF001 - it has no setting for that
 
 
 def _close_door(listeners: list[socket.socket]) -> None:

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -75,18 +76,14 @@ def test_a_killed_worker_leaves_the_gauges_keeps_its_counts_and_is_replaced(work
 
 
 def worker_pids(url: str) -> list[int]:
-    """The processes that listen on the server's port, the launcher left out."""
-    port = url.rpartition(":")[2]
-    listening = []
+    """The server's workers: who has its port in the environment, and whose parent has, too."""
+    setting = f"SOFTMAX_PORT={url.rpartition(':')[2]}\0".encode()
+    parents = {}
     for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (folder / "cmdline").read_bytes()
-            environment = (folder / "environ").read_bytes()
-        except OSError:
-            continue
-        if b"spawn_main" in command and f"SOFTMAX_PORT={port}\0".encode() in environment:
-            listening.append(int(folder.name))
-    return listening
+        with suppress(OSError):
+            if setting in (folder / "environ").read_bytes():
+                parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+    return [pid for pid, parent in parents.items() if parent in parents]
 
 
 def test_the_folder_of_the_figures_goes_with_the_service(models_dir: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from tests import drawings
 from tests.conftest import REPOSITORY
-from tests.reliability.services import load, running
+from tests.reliability.services import load, running, workers_of
 
 
 def test_a_killed_worker_loses_only_its_own_requests_and_is_replaced(models_dir: Path) -> None:
@@ -50,10 +50,23 @@ def test_workers_end_with_their_launcher_and_free_the_port(models_dir: Path) -> 
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
 
 
-def workers_of(parent: int) -> list[int]:
-    """The process ids of a launcher's workers."""
-    pids = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return [int(pid) for pid in pids if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+def test_the_process_that_workers_are_forked_from_may_die_too(models_dir: Path) -> None:
+    with running(models_dir, workers="2", max_delay_ms="10000") as service:
+        before = workers_of(service.process.pid)
+        forking = parent_of(before[0])
+        with load(service.url, connections=16) as fates:
+            os.kill(forking, signal.SIGKILL)
+            deadline = time.monotonic() + 60
+            while any(Path(f"/proc/{pid}").exists() for pid in before) and time.monotonic() < deadline:
+                time.sleep(0.1)
+        after = workers_of(service.process.pid)
+
+        assert set(fates()) == {"200"}
+        assert len(set(after) - set(before)) == 2
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
