@@ -18,15 +18,14 @@ __all__ = ["draw"]
 _STYLES = {True: ("with admission", "#1b6ca8", "-"), False: ("without", "#b0413e", "--")}
 
 
-def draw(points: Sequence["Point"], capacity: float, path: Path) -> None:
+def draw(points: Sequence["Point"], path: Path) -> None:
     """Draw accepted requests and their p99 over the offered load, with and without admission."""
     figure, (answered, delay) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
     for protected, (label, color, style) in _STYLES.items():
         ours = [point for point in points if point.protected is protected]
         shares = [point.share for point in ours]
-        answered.plot(
-            shares, [point.accepted / capacity for point in ours], style, color=color, marker="o", label=label
-        )
+        accepted = [point.accepted / point.capacity for point in ours]
+        answered.plot(shares, accepted, style, color=color, marker="o", label=label)
         delay.plot(shares, [point.p99 for point in ours], style, color=color, marker="o", label=label)
     answered.plot([0, 1, 4], [0, 1, 1], color="#999999", linewidth=1, label="ideal")
     answered.set(xlabel="offered load, of the capacity", ylabel="answered, of the capacity", ylim=(0, None))

@@ -3,6 +3,7 @@
     python -m benchmarks.reliability.overload --out benchmarks/reliability
 
 The server runs on one core, the load on another; the load is open-loop (`open_loop`), the image a 28×28 PNG in a form.
+The capacity is measured anew before each load, in a closed loop: a virtual machine's speed changes within minutes.
 """
 
 import argparse
@@ -45,6 +46,7 @@ class Point:
 
     protected: bool
     share: float
+    capacity: float
     offered: float
     accepted: float
     refused: float
@@ -88,7 +90,7 @@ class _Probes(threading.Thread):
 
 
 def main() -> None:
-    """Find the capacity, then offer shares of it to the protected and to the unprotected service in turns."""
+    """Offer shares of the capacity to the protected and to the unprotected service in turns."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=5, help="of each load")
     parser.add_argument("--out", type=Path, help="write overload.json and overload.png into this folder")
@@ -100,16 +102,18 @@ def main() -> None:
         with _server(models_dir) as port, _server(models_dir, _NEVER_MS) as unprotected_port:
             call = load_generator.submit
             call(saturate, port, request, seconds=2, connections=64).result()  # warm-up
-            peaks = [
-                call(saturate, unprotected_port, request, seconds=options.seconds, connections=connections).result()
-                for connections in (64, _CONNECTIONS)
-            ]
-            capacity = max(len(peak.latencies) for peak in peaks) / options.seconds
-            print(f"Capacity: {capacity:,.0f} requests a second, in a closed loop.")
             steady = call(saturate, port, request, seconds=options.seconds, connections=64).result()
             print(f"64 connections in a closed loop: {len(steady.latencies):,} answered, {steady.refused:,} refused.")
-            print("protected  offered   accepted  refused  failed  p50 ms  p99 ms  probe p50  worst  failed probes")
+            print(
+                "protected capacity  offered  accepted  refused  failed  p50 ms  p99 ms probe p50   worst failed probes"
+            )
             for share in _SHARES:
+                peaks = [
+                    call(saturate, unprotected_port, request, seconds=1, connections=connections).result()
+                    for connections in (64, _CONNECTIONS)
+                ]
+                capacity = max(len(peak.latencies) / peak.seconds for peak in peaks)
+                time.sleep(1)
                 for protected, asked_port in ((True, port), (False, unprotected_port)):
                     probes = _Probes(asked_port)
                     probes.start()
@@ -118,13 +122,13 @@ def main() -> None:
                         rate=share * capacity, seconds=options.seconds, connections=_CONNECTIONS,
                     ).result()  # fmt: skip
                     probes.stop()
-                    points.append(_point(share, share * capacity, protected, outcome, probes))
+                    points.append(_point(share, capacity, protected, outcome, probes))
                     _print(points[-1])
                     time.sleep(1)
     if options.out:
-        results = {"machine": describe_machine(), "capacity": capacity, "points": [asdict(point) for point in points]}
+        results = {"machine": describe_machine(), "points": [asdict(point) for point in points]}
         (options.out / "overload.json").write_text(json.dumps(results, indent=1) + "\n")
-        draw(points, capacity, options.out / "overload.png")
+        draw(points, options.out / "overload.png")
 
 
 def _request() -> bytes:
@@ -159,12 +163,13 @@ def _wait(port: int) -> None:
     raise BenchmarkError(f"Nothing answers on port {port}.")
 
 
-def _point(share: float, offered: float, protected: bool, outcome: Outcome, probes: _Probes) -> Point:  # noqa: FBT001 - one caller
+def _point(share: float, capacity: float, protected: bool, outcome: Outcome, probes: _Probes) -> Point:  # noqa: FBT001 - one caller
     latencies = [latency * 1000 for latency in outcome.latencies]
     return Point(
         protected=protected,
         share=share,
-        offered=offered,
+        capacity=capacity,
+        offered=share * capacity,
         accepted=len(latencies) / outcome.seconds,
         refused=outcome.refused / outcome.seconds,
         failed=outcome.failed / outcome.seconds,
@@ -181,12 +186,10 @@ def _percentile_99(values: list[float]) -> float:
 
 
 def _print(point: Point) -> None:
-    rates = f"{point.offered:7,.0f} {point.accepted:9,.0f} {point.refused:8,.0f} {point.failed:7,.0f}"
-    times = f"{point.p50:7.1f} {point.p99:7.1f} {point.probe_p50:9.1f} {point.probe_worst:7.1f}"
-    print(
-        f"{'yes' if point.protected else 'no':9} {point.share:3.1f} {rates} {times} {point.probes_failed:10}",
-        flush=True,
-    )
+    load = f"{'yes' if point.protected else 'no':3} at {point.share:3.1f} {point.capacity:9,.0f} {point.offered:7,.0f}"
+    rates = f"{point.accepted:9,.0f} {point.refused:8,.0f} {point.failed:6,.0f}"
+    times = f"{point.p50:7.1f} {point.p99:7.1f} {point.probe_p50:10.1f} {point.probe_worst:6.1f}"
+    print(load, rates, times, f"{point.probes_failed:14}", flush=True)
 
 
 if __name__ == "__main__":
