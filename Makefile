@@ -10,7 +10,7 @@ TORCH_INDEX_URL ?=
 bin := .venv/bin
 pip := $(bin)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: help serve train test test-deploy test-ray soak lint format audit fuzz bench-training bench-serving
+.PHONY: help serve train test test-slow test-deploy test-ray soak lint format audit fuzz bench-training bench-serving
 .PHONY: bench-queueing constraints clean
 .DEFAULT_GOAL := help
 
@@ -25,6 +25,9 @@ train: .venv/train.done ## fit softmax regression to Fashion-MNIST (ARGS="--epoc
 
 test: .venv/dev.done .venv/schemas/kserve.done ## run the tests (ARGS="-k predict")
 	$(bin)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+
+test-slow: .venv/dev.done ## run the tests that take half a minute each
+	$(bin)/python -m pytest -m slow $(ARGS)
 
 test-deploy: .venv/dev.done ## build the image and try docker-compose.yml on the Docker engine (ARGS="-k restart")
 	$(bin)/python -m pytest -m engine $(ARGS) tests/deploy

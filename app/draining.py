@@ -1,18 +1,16 @@
 """Stopping without losing a request: SIGTERM first makes the service unready, then, a while later, ends it."""
 
 import logging
+import multiprocessing
 import signal
-from asyncio import get_running_loop
+from asyncio import TimerHandle, get_running_loop
 from collections.abc import Iterator
 from contextlib import contextmanager
-from time import monotonic
 from types import FrameType
 
 __all__ = ["Draining"]
 
 logger = logging.getLogger(__name__)
-
-_SAME_STOP_SECONDS = 1.0  # systemd tells all processes of a service to stop, and then the launcher tells its workers
 
 
 class Draining:
@@ -24,7 +22,10 @@ class Draining:
 
     @contextmanager
     def on_sigterm(self) -> Iterator[None]:
-        """Stand before the server's own handler of SIGTERM, which stops listening at once; a later SIGTERM reaches it.
+        """Stand before the server's own handler of SIGTERM, which stops listening at once; a second SIGTERM reaches it.
+
+        A worker's second one comes from its launcher, where all processes of the service were told to stop, as systemd
+        does. It sets the clock back: the launcher counts from then on when to close the door.
 
         Must be entered in the running event loop, after the server has set its handlers. Without one, as in a thread
         that is not the main one, nothing is changed.
@@ -34,17 +35,23 @@ class Draining:
             yield
             return
         loop = get_running_loop()
-        began = 0.0
+        is_worker = multiprocessing.parent_process() is not None
+        timer: TimerHandle | None = None
 
         def drain(number: int, frame: FrameType | None) -> None:
-            nonlocal began
-            if self.begun:
-                if monotonic() - began > _SAME_STOP_SECONDS:
-                    stop(number, frame)
+            if self.begun and not is_worker:
+                stop(number, frame)
                 return
-            self.begun, began = True, monotonic()
-            logger.info("Unready from now on; will stop listening in %g s.", self._seconds)
-            loop.call_soon_threadsafe(loop.call_later, self._seconds, stop, number, frame)
+            self.begun = True
+            loop.call_soon_threadsafe(stop_later, number, frame)
+
+        def stop_later(number: int, frame: FrameType | None) -> None:
+            nonlocal timer
+            if timer is None:
+                logger.info("Unready from now on; will stop listening in %g s.", self._seconds)
+            else:
+                timer.cancel()
+            timer = loop.call_later(self._seconds, stop, number, frame)
 
         try:
             signal.signal(signal.SIGTERM, drain)

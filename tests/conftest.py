@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 import torch
 
@@ -124,6 +125,18 @@ def running_server(models_dir: Path, *command: str, **environment: str) -> Itera
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=20)
+
+
+def launcher_at(url: str) -> psutil.Process:
+    """The process that `running_server` started."""
+    port = ["--port", url.rpartition(":")[2]]
+    [launcher] = [child for child in psutil.Process().children() if child.cmdline()[-2:] == port]
+    return launcher
+
+
+def workers_of(launcher: psutil.Process) -> list[psutil.Process]:
+    """A service's workers: children of the launcher's child from which they are forked; none where it is alone."""
+    return [worker for child in launcher.children() for worker in child.children()]
 
 
 def free_port() -> int:

@@ -1,10 +1,7 @@
 """Several workers behind one port: one service, one set of figures."""
 
-import os
-import signal
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -13,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_pro
 
 from app.classifier import artifact
 from tests import drawings
-from tests.conftest import LABELS, make_metadata, make_model, running_server
+from tests.conftest import LABELS, launcher_at, make_metadata, make_model, running_server, workers_of
 
 
 @pytest.fixture(scope="module")
@@ -66,24 +63,13 @@ def test_the_accuracy_is_not_added_up(workers: str) -> None:
 
 def test_a_killed_worker_leaves_the_gauges_keeps_its_counts_and_is_replaced(workers: str) -> None:
     before = gauge(workers, "softmax_predictions_total")
-    victim = worker_pids(workers)[0]
+    victim = workers_of(launcher_at(workers))[0]
 
-    os.kill(victim, signal.SIGKILL)
+    victim.kill()
 
-    assert wait_for(lambda: victim in worker_pids(workers), 0) == 0
+    assert wait_for(lambda: victim in workers_of(launcher_at(workers)), 0) == 0
     assert wait_for(lambda: gauge(workers, "softmax_workers"), 2) == 2
     assert gauge(workers, "softmax_predictions_total") == before
-
-
-def worker_pids(url: str) -> list[int]:
-    """The server's workers: who has its port in the environment, and whose parent has, too."""
-    setting = f"SOFTMAX_PORT={url.rpartition(':')[2]}\0".encode()
-    parents = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if setting in (folder / "environ").read_bytes():
-                parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-    return [pid for pid, parent in parents.items() if parent in parents]
 
 
 def test_the_folder_of_the_figures_goes_with_the_service(models_dir: Path, tmp_path: Path) -> None:

@@ -24,8 +24,8 @@ import psutil
 import uvloop
 
 from app.classifier import artifact
-from tests.app.test_workers import gauge, wait_for, worker_pids
-from tests.conftest import make_metadata, make_model, running_server
+from tests.app.test_workers import gauge, wait_for
+from tests.conftest import launcher_at, make_metadata, make_model, running_server, workers_of
 from tests.reliability.mutations import random_request
 
 _FAILURES = Path("fuzz-failures")
@@ -126,23 +126,23 @@ def _schemathesis(url: str, seconds: float) -> "subprocess.CompletedProcess[str]
     )
 
 
-def _memory(pids: list[int]) -> int:
+def _memory(workers: list[psutil.Process]) -> int:
     """Bytes of all these processes."""
-    return sum(psutil.Process(pid).memory_info().rss for pid in pids if psutil.pid_exists(pid))
+    return sum(worker.memory_info().rss for worker in workers if worker.is_running())
 
 
 def _fuzz(minutes: float, seed: int) -> bool:
     """Whether all went well."""
     seconds = 60 * minutes
     with _serving() as url:
-        fuzzer, pids = Fuzzer(url, seed), worker_pids(url)
+        fuzzer, workers = Fuzzer(url, seed), workers_of(launcher_at(url))
         started = time.monotonic()
         uvloop.run(fuzzer.run(seconds * _WARM_UP_SHARE))
-        before = _memory(pids)
+        before = _memory(workers)
         uvloop.run(fuzzer.run(seconds * (1 - _WARM_UP_SHARE - _SCHEMATHESIS_SHARE)))
         took = time.monotonic() - started
         checked = _schemathesis(url, seconds * _SCHEMATHESIS_SHARE)
-        after, alive = _memory(pids), sorted(worker_pids(url)) == sorted(pids)
+        after, alive = _memory(workers), set(workers_of(launcher_at(url))) == set(workers)
     growth = after / before - 1
     cases = next((line.strip() for line in checked.stdout.splitlines() if " generated, " in line), "no report")
     total = fuzzer.statuses.total()

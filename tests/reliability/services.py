@@ -16,7 +16,7 @@ import httpx
 from tests import drawings
 from tests.conftest import REPOSITORY, free_port, wait_until_it_answers
 
-__all__ = ["Service", "children", "descendants", "load", "running", "workers_of"]
+__all__ = ["Service", "load", "running"]
 
 Fates = Counter[str]
 
@@ -44,20 +44,6 @@ def running(models_dir: Path, **settings: str) -> Iterator[Service]:
             yield service
         finally:
             process.kill()
-
-
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def descendants(pid: int) -> list[int]:
-    """The process itself, its children, and theirs."""
-    return [pid, *(one for child in children(pid) for one in descendants(child))]
-
-
-def workers_of(launcher: int) -> list[int]:
-    """The workers: children of the launcher's child from which they are forked."""
-    return [worker for child in children(launcher) for worker in children(child)]
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Dying, and not being able to start: the service is whole again, or says why it is not."""
 
-import os
 import signal
 import socket
 import subprocess
@@ -9,64 +8,60 @@ import time
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from tests import drawings
-from tests.conftest import REPOSITORY
-from tests.reliability.services import load, running, workers_of
+from tests.conftest import REPOSITORY, workers_of
+from tests.reliability.services import load, running
 
 
 def test_a_killed_worker_loses_only_its_own_requests_and_is_replaced(models_dir: Path) -> None:
     with running(models_dir, workers="2", max_delay_ms="10000") as service:
-        children = workers_of(service.process.pid)
+        launcher = psutil.Process(service.process.pid)
+        victim = workers_of(launcher)[0]
         with load(service.url, connections=16) as fates:
             time.sleep(1)
-            os.kill(children[0], signal.SIGSTOP)  # so that the launcher waits for its answer when it dies
+            victim.suspend()  # so that the launcher waits for its answer when it dies
             time.sleep(1)
-            os.kill(children[0], signal.SIGKILL)
+            victim.kill()
             time.sleep(1)
         seen = fates()
         deadline = time.monotonic() + 20
-        while len(set(workers_of(service.process.pid)) - {children[0]}) < 2 and time.monotonic() < deadline:
+        while len(set(workers_of(launcher)) - {victim}) < 2 and time.monotonic() < deadline:
             time.sleep(0.2)
 
         assert seen["200"] > 100
         assert seen["lost"] <= 16  # no more than one a connection
         assert set(seen) <= {"200", "lost"}
-        assert len(set(workers_of(service.process.pid)) - {children[0]}) == 2
+        assert len(set(workers_of(launcher)) - {victim}) == 2
         assert {service.predict() for _ in range(10)} == {200}
 
 
 def test_workers_end_with_their_launcher_and_free_the_port(models_dir: Path) -> None:
     with running(models_dir, workers="2", drain_seconds="0") as service:
-        workers = workers_of(service.process.pid)
+        workers = workers_of(psutil.Process(service.process.pid))
         service.process.kill()
         service.process.wait()
-        deadline = time.monotonic() + 10
-        while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < deadline:
-            time.sleep(0.1)
+        _, alive = psutil.wait_procs(workers, timeout=10)
 
     assert len(workers) == 2
-    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+    assert not alive
 
 
+@pytest.mark.slow
 def test_the_process_that_workers_are_forked_from_may_die_too(models_dir: Path) -> None:
     with running(models_dir, workers="2", max_delay_ms="10000") as service:
-        before = workers_of(service.process.pid)
-        forking = parent_of(before[0])
+        launcher = psutil.Process(service.process.pid)
+        before = workers_of(launcher)
         with load(service.url, connections=16) as fates:
-            os.kill(forking, signal.SIGKILL)
-            deadline = time.monotonic() + 60
-            while any(Path(f"/proc/{pid}").exists() for pid in before) and time.monotonic() < deadline:
-                time.sleep(0.1)
-        after = workers_of(service.process.pid)
+            psutil.Process(before[0].ppid()).kill()
+            _, alive = psutil.wait_procs(before, timeout=60)
+        after = workers_of(launcher)
 
+        assert not alive
         assert set(fates()) == {"200"}
         assert len(set(after) - set(before)) == 2
-
-
-def parent_of(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_pro
 from app.classifier import artifact
 from app.live_model import LiveModel
 from tests import drawings
-from tests.conftest import make_metadata, make_model, running_server
+from tests.conftest import launcher_at, make_metadata, make_model, running_server, workers_of
 from tests.damages import DAMAGES
 from tests.load import Answers, full_load
 
@@ -66,9 +66,8 @@ class Service(NamedTuple):
 
     def processes(self) -> list[psutil.Process]:
         """The workers; the service itself where it is alone."""
-        port = ["--port", str(self.client.base_url.port)]
-        [service] = [child for child in psutil.Process().children() if child.cmdline()[-2:] == port]
-        return [child for child in service.children() if "spawn_main" in " ".join(child.cmdline())] or [service]
+        launcher = launcher_at(str(self.client.base_url))
+        return workers_of(launcher) or [launcher]
 
 
 @contextmanager

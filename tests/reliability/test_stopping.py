@@ -1,15 +1,15 @@
 """Stopping: what was accepted is answered."""
 
-import os
 import signal
 import socket
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests import drawings
-from tests.reliability.services import descendants, load, running
+from tests.reliability.services import load, running
 
 
 def test_sigterm_makes_the_service_unready_first_and_ends_it_in_time(models_dir: Path) -> None:
@@ -26,7 +26,7 @@ def test_sigterm_makes_the_service_unready_first_and_ends_it_in_time(models_dir:
 def test_a_second_sigterm_does_not_wait(models_dir: Path) -> None:
     with running(models_dir, drain_seconds="60") as service:
         service.process.send_signal(signal.SIGTERM)
-        time.sleep(1.2)
+        time.sleep(0.4)
         service.process.send_signal(signal.SIGTERM)
 
         service.process.wait(timeout=5)
@@ -50,8 +50,9 @@ def test_nothing_is_lost_when_all_processes_are_told_to_stop_as_by_systemd(model
     settings = {"workers": "2", "drain_seconds": "1", "max_delay_ms": "10000"}
     with running(models_dir, **settings) as service, load(service.url) as fates:
         time.sleep(1)
-        for pid in descendants(service.process.pid):
-            os.kill(pid, signal.SIGTERM)
+        launcher = psutil.Process(service.process.pid)
+        for process in (launcher, *launcher.children(recursive=True)):
+            process.terminate()
         service.process.wait(timeout=20)
         seen = fates()
 

@@ -30,6 +30,7 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc to find a rank to kill")
 def test_two_ranks_of_which_one_is_killed_give_the_weights_of_one_process(
     training: CommandLine, data_dir: Path, tmp_path: Path
