@@ -86,6 +86,7 @@ class Connection(HttpToolsProtocol):
         self._keep_alive = True  # after that request
         self._refused: tuple[str, dict[bytes, bytes]] | None = None  # answered here, whatever its body is
         self._head_bytes = 0
+        self._begun = 0  # requests, in one read
         self._admitted = True
         self._stopping = False
 
@@ -200,6 +201,7 @@ class Connection(HttpToolsProtocol):
 
     def _parse(self, data: bytes) -> None:
         before = self._phase
+        self._begun = 0
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:  # to a protocol that is not spoken here; the request is answered as it is
@@ -213,13 +215,15 @@ class Connection(HttpToolsProtocol):
         after = self._phase
         if after is not before or after is _IDLE:
             self._since = perf_counter()
-        if after is _HEAD:
+        # Where a read ended other requests, too, httptools does not tell how much of it is this one's.
+        if after is _HEAD and self._begun == (before is _IDLE):
             self._head_bytes += len(data)
             if self._head_bytes > self._max_head_bytes:
                 self._end(self._headers_too_large())
 
     def on_message_begin(self) -> None:
         self._phase = _HEAD
+        self._begun += 1
         self._head_bytes = 0
         self.url = b""
         self.headers = []

@@ -164,6 +164,24 @@ def test_bodies_of_known_length_that_stall_count_towards_the_budget_until_they_a
     assert answer[9:12] == b"400"  # 40,000 bytes are no whole number of images
 
 
+def test_many_requests_in_one_go_are_no_long_header(patient: str) -> None:
+    answers = pipelined(patient, post("/predict"), 600)
+
+    assert statuses(answers) == {b"200"}
+
+
+def test_a_client_that_reads_no_answers_is_not_read_either(patient: str) -> None:
+    request = post("/predict")
+    with connect(patient) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(3)
+        with pytest.raises(TimeoutError):  # once all buffers on the way are full
+            client.sendall(request * 100_000)
+
+        assert httpx.post(f"{patient}/predict", files={"file": drawings.png()}).status_code == 200
+        assert receive(client).startswith(b"HTTP/1.1 200 ")
+
+
 def test_what_takes_long_waits_in_a_short_line_and_holds_nothing_else_up(patient: str) -> None:
     large = drawings.png(Image.new("RGB", (1990, 1990), 90))
     head = b"POST /predict?resize=true HTTP/1.1\r\nHost: s\r\nContent-Type: image/png\r\nX-Request-ID: a\r\n"
