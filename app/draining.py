@@ -25,7 +25,7 @@ class Draining:
         """Stand before the server's own handler of SIGTERM, which stops listening at once; a second SIGTERM reaches it.
 
         A worker's second one comes from its launcher, where all processes of the service were told to stop, as systemd
-        does. It sets the clock back: the launcher counts from then on when to close the door.
+        does. It sets the clock back: the launcher counts from then on when to close the door. A third one stops it.
 
         Must be entered in the running event loop, after the server has set its handlers. Without one, as in a thread
         that is not the main one, nothing is changed.
@@ -35,11 +35,14 @@ class Draining:
             yield
             return
         loop = get_running_loop()
-        is_worker = multiprocessing.parent_process() is not None
+        patience = 1 if multiprocessing.parent_process() is None else 2
+        told = 0
         timer: TimerHandle | None = None
 
         def drain(number: int, frame: FrameType | None) -> None:
-            if self.begun and not is_worker:
+            nonlocal told
+            told += 1
+            if told > patience:
                 stop(number, frame)
                 return
             self.begun = True

@@ -8,9 +8,11 @@ none, and those that wait are accepted.
 import asyncio
 import ctypes
 import multiprocessing
+import os
 import socket
 import struct
 import sys
+import tempfile
 import time
 from contextlib import suppress
 
@@ -24,6 +26,7 @@ __all__ = ["run"]
 _ACCEPTED_AT_ONCE = 16
 _LAST_ONES_SECONDS = 0.3  # for the connections that wait to be accepted
 _SO_ATTACH_FILTER = 26  # as in Linux's asm-generic/socket.h
+_LONGEST_TEMP_DIR = 70  # bytes; with 32 more, a socket's path may have 107
 _REFUSE_ALL = struct.pack("HBBI", 0x06, 0, 0, 0)  # struct sock_filter: BPF_RET | BPF_K, 0 bytes of any packet
 
 
@@ -81,8 +84,12 @@ def run(config: uvicorn.Config, drain_seconds: float) -> None:
 
 
 def _fork_workers() -> None:
-    """Have uvicorn fork its workers from a process that has imported all they need, instead of starting each anew."""
-    if sys.platform != "linux":  # elsewhere, system libraries may not survive it
+    """Have uvicorn fork its workers from a process that has imported all they need, where that can be done.
+
+    Elsewhere each starts anew: outside Linux, system libraries may not survive a fork; and the process is reached over
+    a socket in the folder for temporary files, whose path may be too long for one.
+    """
+    if sys.platform != "linux" or len(os.fsencode(tempfile.gettempdir())) > _LONGEST_TEMP_DIR:
         return
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["app.preloaded"])

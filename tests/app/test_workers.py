@@ -73,8 +73,11 @@ def test_a_killed_worker_leaves_the_gauges_keeps_its_counts_and_is_replaced(work
 
 
 def test_the_folder_of_the_figures_goes_with_the_service(models_dir: Path, tmp_path: Path) -> None:
-    with running_server(models_dir, SOFTMAX_WORKERS="2", TMPDIR=str(tmp_path)):
-        during = list(tmp_path.glob("softmax-metrics-*"))
+    folder = tmp_path / ("a path that is too long for a socket, " * 3)
+    folder.mkdir()
+
+    with running_server(models_dir, SOFTMAX_WORKERS="2", TMPDIR=str(folder)):
+        during = list(folder.glob("softmax-metrics-*"))
 
     assert len(during) == 1
     assert not during[0].exists()

@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from tests import drawings
+from tests.conftest import workers_of
 from tests.reliability.services import load, running
 
 
@@ -30,6 +31,20 @@ def test_a_second_sigterm_does_not_wait(models_dir: Path) -> None:
         service.process.send_signal(signal.SIGTERM)
 
         service.process.wait(timeout=5)
+
+
+def test_workers_do_not_wait_when_they_are_told_again_and_again(models_dir: Path) -> None:
+    with running(models_dir, workers="2", drain_seconds="60") as service:
+        workers = workers_of(psutil.Process(service.process.pid))
+        for _ in range(3):
+            for worker in workers:
+                worker.terminate()
+            time.sleep(0.2)
+
+        _, alive = psutil.wait_procs(workers, timeout=10)
+
+    assert len(workers) == 2
+    assert not alive
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
