@@ -38,6 +38,7 @@ _SHARES = (0.5, 0.8, 1.0, 1.5, 2.0, 3.0, 4.0)  # of the capacity
 _CONNECTIONS = 512
 _NEVER_MS = "1000000"
 _PROBE_INTERVAL_SECONDS = 0.05
+_HEADER = "admission   capacity offered  accepted  refused failed  p50 ms  p99 ms  probe p50  worst  failed probes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +105,7 @@ def main() -> None:
             call(saturate, port, request, seconds=2, connections=64).result()  # warm-up
             steady = call(saturate, port, request, seconds=options.seconds, connections=64).result()
             print(f"64 connections in a closed loop: {len(steady.latencies):,} answered, {steady.refused:,} refused.")
-            print(
-                "protected capacity  offered  accepted  refused  failed  p50 ms  p99 ms probe p50   worst failed probes"
-            )
+            print(_HEADER)
             for share in _SHARES:
                 peaks = [
                     call(saturate, unprotected_port, request, seconds=1, connections=connections).result()
