@@ -1,10 +1,9 @@
-"""What is let in, so that what was let in is answered soon: by how long it has waited, and by the bytes that wait.
+"""What is let in, so that what was let in is answered soon: as much as a turn has time for, and the bytes that wait.
 
 A request whose body has arrived runs to its end within a turn of the event loop (`app.turns`), so requests queue where
-the loop can't see them, in the sockets' buffers. What it can see are the turns: the sockets that became readable while
-it was busy are all read one after the other, in the order in which that happened. A request that is read in this turn
-arrived after the last turn began, if the loop has been busy since, and after its connection's last answer. The later of
-both tells how long it may have waited.
+the loop can't see them, in the sockets' buffers. What has arrived while it was busy is read in the next turn, all of
+it: a request waits for the rest of one turn and is answered at the end of the next. So what bounds the turns bounds
+the time to every answer.
 """
 
 import logging
@@ -27,9 +26,8 @@ Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
 
-_AT_LEAST = 0.1  # of the delay is spent on answers in each turn, however long the last one was
 _ALWAYS_ADMITTED = 4  # requests a turn, however long each of them takes
-_STRICTER = 0.2  # of the delay is the limit while there is too much to do: what has to wait then, waits less
+_STRICTER = 0.4  # of the time has a turn while there is too much to do: refusals take their time, too
 _STRICT_SECONDS = 1.0  # after a turn in which most were refused
 _ALWAYS_TAKEN = 8  # heavy calls at work or waiting, in one worker, however long each of them takes
 _SOON_SECONDS = 1.0  # what the heavy calls before another one may take together
@@ -39,10 +37,11 @@ _LOG_SECONDS = 10.0
 
 
 class Gate:
-    """Refuses what has waited too long, so that what comes after it need not."""
+    """Refuses what a turn has no time for, so that what comes after it need not wait."""
 
-    def __init__(self, max_delay_seconds: float, telemetry: Telemetry, turn: Turn) -> None:
-        self._max_delay = max_delay_seconds
+    def __init__(self, max_seconds: float, telemetry: Telemetry, turn: Turn) -> None:
+        """`max_seconds`: what a turn may take."""
+        self._max_seconds = max_seconds
         self._telemetry = telemetry
         self._turn = turn
         self._admitted = 0  # in this turn
@@ -52,29 +51,23 @@ class Gate:
         self._logged_at = float("-inf")
         turn.at_end.append(self._end_turn)
 
-    def admits(self, silent_since: float) -> bool:
-        """Whether a request that was read just now, in this turn, will be answered.
-
-        Args:
-            silent_since: when its connection was last heard of, or answered, by `perf_counter`.
-        """
-        if self._admitted < _ALWAYS_ADMITTED or not self._is_too_late(silent_since):
+    def admits(self) -> bool:
+        """Whether a request whose turn it is will be answered; once one is not, all that come after it are not."""
+        if not self._refused and (self._admitted < _ALWAYS_ADMITTED or not self._is_full()):
             self._admitted += 1
             return True
         self._refused += 1
         return False
 
-    def _is_too_late(self, silent_since: float) -> bool:
-        turn, now = self._turn, perf_counter()
-        share = _STRICTER if turn.began < self._strict_until else 1
-        waited = now - max(turn.busy_since, silent_since)
-        return waited > self._max_delay * share and now - turn.began > self._max_delay * _AT_LEAST
+    def _is_full(self) -> bool:
+        is_strict = perf_counter() < self._strict_until
+        return self._turn.is_longer_than(self._max_seconds * (_STRICTER if is_strict else 1))
 
     def _end_turn(self) -> None:
-        now = perf_counter()
-        if self._refused > self._admitted:
-            self._strict_until = now + _STRICT_SECONDS
         if self._refused:
+            now = perf_counter()
+            if self._refused > self._admitted:
+                self._strict_until = now + _STRICT_SECONDS
             self._report(now)
         self._admitted = self._refused = 0
 

@@ -5,6 +5,7 @@ byte is there: no parser, no task, no scope, no messages. Whatever else arrives 
 httptools to `Front.__call__`.
 """
 
+import logging
 import math
 from asyncio import TimerHandle, Transport
 from enum import Enum
@@ -22,6 +23,9 @@ from app.plain_requests import PlainHead, ordinary_post, read_plain_head
 
 __all__ = ["Connection"]
 
+logger = logging.getLogger(__name__)
+
+_MAX_WAITING_BYTES = 65_536  # of one connection, for its turn; what is longer is gone on with as it comes
 _LAST_CHANCE_SECONDS = 0.25  # for what was sent before the client could know that the service stops
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 _CLOSE = (b"connection", b"close")
@@ -79,11 +83,11 @@ class Connection(HttpToolsProtocol):
         self.url = b""
         self.headers = []
         self._phase = _IDLE
-        self._since = perf_counter()  # when this phase began
+        self.since = perf_counter()  # when this phase began
         self._timer: TimerHandle | None = None
         self._arriving: _Arriving | None = None
-        self._later: bytes | None = None  # what came after a plain request that waits for the end of the turn
-        self._keep_alive = True  # after that request
+        self._waiting: bytes | None = None  # what was read, and waits for its turn, or for the answer before
+        self._keep_alive = True  # after that answer
         self._refused: tuple[str, dict[bytes, bytes]] | None = None  # answered here, whatever its body is
         self._head_bytes = 0
         self._begun = 0  # requests, in one read
@@ -102,19 +106,36 @@ class Connection(HttpToolsProtocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio has it: whether to stay open
         self._stopping = True
-        return self._later is not None
+        return self._waiting is not None
 
     def data_received(self, data: bytes) -> None:
         self._turn.enter(self.loop)
-        if self._later is not None:
-            self._later += data
+        if self._waiting is not None:
+            self._waiting += data
+        elif self._phase is _IDLE and len(data) <= _MAX_WAITING_BYTES:
+            self._waiting = data
+            self._turn.wait(self)
+        else:
+            self._receive(data)
+
+    def take_turn(self) -> None:
+        """Go on with what was read in this turn."""
+        data, self._waiting = self._waiting, None
+        if not data or self.transport.is_closing():
             return
+        try:
+            self._receive(data)
+        except Exception:
+            logger.exception("A request could not be read.")
+            self.transport.abort()
+
+    def _receive(self, data: bytes) -> None:
         if self._arriving is not None:
             self._read_on(self._arriving, data)
             return
         if self._phase is _IDLE:
             # Refusals would pile up before a client that does not read; uvicorn waits for it.
-            self._admitted = self.flow.write_paused or self._gate.admits(self._since)
+            self._admitted = self.flow.write_paused or self._gate.admits()
             if not self._admitted and self._turn_away(data):
                 return
             head = read_plain_head(data)
@@ -130,7 +151,7 @@ class Connection(HttpToolsProtocol):
         template, size = _refusal(target.startswith(b"/v2/"), tuple(self.server_state.default_headers))
         request_id = self._front.new_request_id()
         self.transport.write(template % (size + len(request_id), request_id, request_id))
-        self._since = perf_counter()
+        self.since = perf_counter()
         return True
 
     def _begin_plain(self, head: PlainHead, data: bytes) -> bool:
@@ -167,7 +188,7 @@ class Connection(HttpToolsProtocol):
         self._arriving = _Arriving(head, match, call)
         self._arriving.take(memoryview(data)[head.size :])
         self._phase = _BODY
-        self._since = perf_counter()
+        self.since = perf_counter()
 
     def _read_on(self, arriving: _Arriving, data: bytes) -> None:
         missing = arriving.missing
@@ -181,18 +202,18 @@ class Connection(HttpToolsProtocol):
 
     def _answer(self, match: Match, call: Call, *, keep_alive: bool) -> None:
         self._phase = _WORK
-        self._later = b""
+        self._waiting = b""
         self._keep_alive = keep_alive
         self._front.answer_in_turn(match, call, self._answered)
 
     def _answered(self, answer: Answer | None) -> None:
-        later, self._later = self._later, None
+        later, self._waiting = self._waiting, None
         if answer is None:
             self.transport.abort()
         elif not self.transport.is_closing():
             self._finish(answer, keep_alive=self._keep_alive)
             if later:
-                self.data_received(later)
+                self._receive(later)
 
     def _release(self) -> None:
         if self._arriving is not None:
@@ -214,7 +235,7 @@ class Connection(HttpToolsProtocol):
             return
         after = self._phase
         if after is not before or after is _IDLE:
-            self._since = perf_counter()
+            self.since = perf_counter()
         # Where a read ended other requests, too, httptools does not tell how much of it is this one's.
         if after is _HEAD and self._begun == (before is _IDLE):
             self._head_bytes += len(data)
@@ -282,7 +303,7 @@ class Connection(HttpToolsProtocol):
             self._start_asgi_task(*self.pipeline.pop())
         elif self._phase is _WORK:
             self._phase = _IDLE
-            self._since = perf_counter()
+            self.since = perf_counter()
 
     def shutdown(self) -> None:
         self._stopping = True
@@ -292,14 +313,14 @@ class Connection(HttpToolsProtocol):
             self.loop.call_later(_LAST_CHANCE_SECONDS, self._close_if_idle)
 
     def _close_if_idle(self) -> None:
-        if self._phase is _IDLE:
+        if self._phase is _IDLE and self._waiting is None:
             self.transport.close()
 
     def _finish(self, answer: Answer, *, keep_alive: bool) -> None:
         """Answer the request that is complete now."""
         self._phase = _IDLE
         self._write(answer, keep_alive=keep_alive and not self._stopping)
-        self._since = perf_counter()
+        self.since = perf_counter()
 
     def _end(self, error: ServiceError, call: Call | None = None) -> None:
         """Refuse a request that is not complete, and close; an answer that has begun is not disturbed by another."""
@@ -330,8 +351,8 @@ class Connection(HttpToolsProtocol):
 
     def _watch(self) -> None:
         """End what has taken too long. One timer for all limits: setting one anew for each request would cost more."""
-        remaining = self._since + self._limits[self._phase] - perf_counter()
-        if remaining > 0:
+        remaining = self.since + self._limits[self._phase] - perf_counter()
+        if remaining > 0 or self._waiting is not None:
             self._timer = self.loop.call_later(min(remaining, *self._limits.values()), self._watch)
         elif self._phase is _IDLE:
             self.transport.abort()

@@ -71,7 +71,7 @@ class Settings(BaseSettings):
         default=ByteSize(128 * 2**20), description="bodies that are arriving or wait, all together, in one worker"
     )
     max_delay_ms: PositiveFloat = Field(
-        default=35, description="a request that may have waited this long is refused, so that the rest need not wait"
+        default=25, description="what is answered together may take this long; what has no place in it is refused"
     )
     header_seconds: PositiveFloat = Field(default=10, description="for a request's line and headers to arrive")
     body_seconds: PositiveFloat = Field(default=30, description="for a request's body to arrive")

@@ -1,4 +1,4 @@
-"""Turns of the event loop: the sockets that have something to read are read one after the other, then it looks again.
+"""Turns of the event loop: the sockets that have something to read are read, what was asked is answered, and so on.
 
 What several calls of one turn want to have classified is classified together, in one matrix product. Nothing waits
 for it longer than for the rest of its turn: with one client that is no time at all, with many it saves most of the
@@ -8,48 +8,72 @@ work.
 import logging
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Generator
-from time import perf_counter
+from operator import attrgetter
+from time import perf_counter, process_time
 from types import coroutine
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from app.live_model import WORTH_A_PRODUCT, LiveModel
 from app.schemas import Prediction
 
-__all__ = ["Batch", "Steps", "Turn", "classify", "run_alone"]
+__all__ = ["Asking", "Batch", "Steps", "Turn", "classify", "run_alone"]
 
 Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
 
-_BUSY_SECONDS = 0.001  # a shorter pause between two turns is none
+_SINCE = attrgetter("since")
 _MAX_IMAGES = 32  # in one product; more would save little, and make the first of them wait
+
+
+class Asking(Protocol):
+    """Who waits for its turn."""
+
+    since: float  # when it was answered last, or came
+
+    def take_turn(self) -> None:
+        """Go on with what was read; must not raise."""
 
 
 class Turn:
     """The turn that the event loop is in."""
 
     def __init__(self) -> None:
-        self.began = 0.0
-        self.busy_since = 0.0  # the beginning of the turn before, or of this one where the loop was idle
-        self.reads = 0
-        self.reads_before = 0  # in the turn before
+        self.size = 0  # how many ask in it; until all have been read, how many asked in the turn before
         self.at_end: list[Callable[[], None]] = []  # called in this order
-        self._ended = 0.0  # the turn before
+        self._waiting: list[Asking] = []
+        self._has_begun = False
+        self._began = 0.0
+        self._worked_before = 0.0  # CPU seconds of this process
 
     def enter(self, loop: AbstractEventLoop) -> None:
         """Note that a socket was read: the first one begins the turn."""
-        self.reads += 1
-        if self.reads == 1:
-            now = perf_counter()
-            self.busy_since = self.began if now - self._ended < _BUSY_SECONDS else now
-            self.began = now
-            loop.call_soon(self._end)  # runs once all sockets that are readable now have been read
+        if not self._has_begun:
+            self._has_begun = True
+            self._began = perf_counter()
+            self._worked_before = process_time()
+            loop.call_soon(self._answer)  # runs once all sockets that are readable now have been read
 
-    def _end(self) -> None:
-        self.reads_before, self.reads = self.reads, 0
+    def wait(self, asking: Asking) -> None:
+        """Go on once all sockets have been read.
+
+        Whoever was answered last goes first: it was refused, if any was, as those are who come last.
+        """
+        self._waiting.append(asking)
+
+    def is_longer_than(self, seconds: float) -> bool:
+        """Whether this turn has taken so long, without the time in which the system did not run this process."""
+        return perf_counter() - self._began > seconds and process_time() - self._worked_before > seconds
+
+    def _answer(self) -> None:
+        self._has_begun = False
+        waiting, self._waiting = self._waiting, []
+        self.size = len(waiting)
+        waiting.sort(key=_SINCE, reverse=True)
+        for asking in waiting:
+            asking.take_turn()
         for function in self.at_end:
             function()
-        self._ended = perf_counter()
 
 
 class Wanted(NamedTuple):
@@ -94,7 +118,7 @@ class Batch(Generic[Result]):
 
     def run(self, steps: Steps[Result], done: Callable[[Result | None], None]) -> None:
         """Take a call to its end, alone or with others of its turn; `done` gets its result, or None where it fails."""
-        if self._turn.reads_before < WORTH_A_PRODUCT:  # there will hardly be more in this one
+        if self._turn.size < WORTH_A_PRODUCT:
             done(run_alone(steps))
             return
         self._advance(_Call(steps, done), steps.send, None)

@@ -1,83 +1,140 @@
-"""The gate, turn by turn, on a clock of the test's own."""
+"""The gate, turn by turn, on clocks of the test's own."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from app import admission
+from app import admission, turns
 from app.admission import Gate
 from app.live_models import LiveModels
 from app.telemetry import Telemetry
 from app.turns import Turn
 
-DELAY = 0.035
+LIMIT = 0.025
 
 
-class Clock:
-    """Stands still but for what it is told."""
+class Clocks:
+    """Stand still but for what they are told."""
 
     now = 1000.0
+    worked = 10.0
 
-    def __call__(self) -> float:
-        return self.now
+    def work(self, seconds: float) -> None:
+        """Let the process run for a while."""
+        self.now += seconds
+        self.worked += seconds
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    own = Clock()
-    monkeypatch.setattr(admission, "perf_counter", own)
+def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
+    own = Clocks()
+    for module in (admission, turns):
+        monkeypatch.setattr(module, "perf_counter", lambda: own.now)
+    monkeypatch.setattr(turns, "process_time", lambda: own.worked)
     return own
 
 
-@pytest.fixture
-def take_turn(clock: Clock, tmp_path: Path) -> Callable[..., int]:
-    """Read requests one after the other, each of which takes a while; returns how many were admitted."""
-    turn = Turn()
-    gate = Gate(DELAY, Telemetry(LiveModels(tmp_path)), turn)
+class Client:
+    """Asks once in a turn."""
 
-    def take_turn(requests: int, *, seconds_each: float, waited: float) -> int:
-        turn.began = clock.now
-        turn.busy_since = clock.now - waited
-        admitted = 0
-        for _ in range(requests):
-            if gate.admits(float("-inf")):
-                admitted += 1
-                clock.now += seconds_each
-        for at_end in turn.at_end:
-            at_end()
-        return admitted
+    def __init__(self, gate: Gate, clocks: Clocks) -> None:
+        self._gate = gate
+        self._clocks = clocks
+        self.since = clocks.now
+        self.seconds_each = 0.0
+        self.pause = 0.0
+        self.admitted = False
+
+    def take_turn(self) -> None:
+        self.admitted = self._gate.admits()
+        if self.admitted:
+            self._clocks.work(self.seconds_each)
+        self._clocks.work(0.00001)
+        self._clocks.now += self.pause
+        self.since = self._clocks.now
+
+
+@pytest.fixture
+def gate_and_turn(tmp_path: Path) -> tuple[Gate, Turn]:
+    turn = Turn()
+    return Gate(LIMIT, Telemetry(LiveModels(tmp_path)), turn), turn
+
+
+@pytest.fixture
+def make_clients(clocks: Clocks, gate_and_turn: tuple[Gate, Turn]) -> Callable[[int], list[Client]]:
+    return lambda count: [Client(gate_and_turn[0], clocks) for _ in range(count)]
+
+
+@pytest.fixture
+def take_turn(gate_and_turn: tuple[Gate, Turn]) -> Callable[..., int]:
+    """All clients ask in one turn, each of which takes a while to answer; returns how many were admitted."""
+
+    def take_turn(clients: list[Client], *, seconds_each: float) -> int:
+        async def run() -> None:
+            _, turn = gate_and_turn
+            for client in clients:
+                client.seconds_each = seconds_each
+                turn.enter(asyncio.get_running_loop())
+                turn.wait(client)
+            await asyncio.sleep(0)
+
+        asyncio.run(run())
+        return sum(client.admitted for client in clients)
 
     return take_turn
 
 
-def test_whoever_waited_less_than_the_limit_is_admitted(take_turn: Callable[..., int]) -> None:
-    assert take_turn(30, seconds_each=0.001, waited=0.004) == 30
+Clients = Callable[[int], list[Client]]
+TakeTurn = Callable[..., int]
 
 
-def test_whoever_waited_longer_is_refused(take_turn: Callable[..., int]) -> None:
-    assert take_turn(100, seconds_each=0.001, waited=0.01) == pytest.approx(25, abs=1)
+def test_all_are_admitted_that_a_turn_has_time_for(make_clients: Clients, take_turn: TakeTurn) -> None:
+    clients = make_clients(24)
+    for _ in range(5):
+        assert take_turn(clients, seconds_each=0.001) == 24
 
 
-def test_each_turn_spends_some_time_on_answers_however_late_it_is(take_turn: Callable[..., int]) -> None:
-    assert take_turn(100, seconds_each=0.0001, waited=1) == pytest.approx(35, abs=1)
-    assert take_turn(100, seconds_each=10, waited=1) == 4
+def test_what_comes_after_that_is_refused(make_clients: Clients, take_turn: TakeTurn) -> None:
+    assert take_turn(make_clients(40), seconds_each=0.001) == pytest.approx(25, abs=1)
 
 
-def test_the_limit_is_stricter_after_a_turn_in_which_most_were_refused(
-    clock: Clock, take_turn: Callable[..., int]
+def test_each_turn_answers_some_however_long_each_takes(make_clients: Clients, take_turn: TakeTurn) -> None:
+    assert take_turn(make_clients(100), seconds_each=10) == 4
+
+
+def test_a_process_that_was_not_run_for_a_while_refuses_nothing_for_it(
+    make_clients: Clients, take_turn: TakeTurn
 ) -> None:
-    take_turn(100, seconds_each=0.001, waited=0.01)
-    clock.now += 0.5
-    assert take_turn(30, seconds_each=0.001, waited=0.004) < 15
+    clients = make_clients(20)
+    clients[10].pause = 0.5
+    assert take_turn(clients, seconds_each=0.001) == 20
 
 
-def test_the_limit_is_as_before_a_second_later(clock: Clock, take_turn: Callable[..., int]) -> None:
-    take_turn(100, seconds_each=0.001, waited=0.01)
-    clock.now += 1.1
-    assert take_turn(30, seconds_each=0.001, waited=0.004) == 30
+def test_who_was_refused_is_answered_in_the_next_turn(make_clients: Clients, take_turn: TakeTurn) -> None:
+    clients = make_clients(40)
+    take_turn(clients, seconds_each=0.001)
+    refused = [client for client in clients if not client.admitted]
+    take_turn(clients, seconds_each=0.001)
+    assert refused
+    assert all(client.admitted for client in refused)
 
 
-def test_a_turn_in_which_few_were_refused_changes_nothing(take_turn: Callable[..., int]) -> None:
-    assert take_turn(40, seconds_each=0.001, waited=0.01) < 40
-    assert take_turn(30, seconds_each=0.001, waited=0.004) == 30
+def test_a_turn_has_less_time_after_one_in_which_most_were_refused(
+    clocks: Clocks, make_clients: Clients, take_turn: TakeTurn
+) -> None:
+    take_turn(make_clients(100), seconds_each=0.001)
+    clocks.work(0.5)
+    assert take_turn(make_clients(24), seconds_each=0.001) == pytest.approx(10, abs=1)
+
+
+def test_it_has_all_of_it_again_a_second_later(clocks: Clocks, make_clients: Clients, take_turn: TakeTurn) -> None:
+    take_turn(make_clients(100), seconds_each=0.001)
+    clocks.work(1.1)
+    assert take_turn(make_clients(24), seconds_each=0.001) == 24
+
+
+def test_a_turn_in_which_few_were_refused_changes_nothing(make_clients: Clients, take_turn: TakeTurn) -> None:
+    assert take_turn(make_clients(40), seconds_each=0.001) < 40
+    assert take_turn(make_clients(24), seconds_each=0.001) == 24
