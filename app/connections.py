@@ -25,7 +25,7 @@ __all__ = ["Connection"]
 
 logger = logging.getLogger(__name__)
 
-_MAX_WAITING_BYTES = 65_536  # of one connection, for its turn; what is longer is gone on with as it comes
+_MAX_WAITING_BYTES = 16_384  # of one connection, for its turn; what is longer is gone on with as it comes
 _LAST_CHANCE_SECONDS = 0.25  # for what was sent before the client could know that the service stops
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 _CLOSE = (b"connection", b"close")
@@ -112,7 +112,7 @@ class Connection(HttpToolsProtocol):
         self._turn.enter(self.loop)
         if self._waiting is not None:
             self._waiting += data
-        elif self._phase is _IDLE and len(data) <= _MAX_WAITING_BYTES:
+        elif self._phase is _IDLE and len(data) <= _MAX_WAITING_BYTES and self._turn.has_room:
             self._waiting = data
             self._turn.wait(self)
         else:
@@ -289,7 +289,9 @@ class Connection(HttpToolsProtocol):
         if self._refused is not None:
             path, fields = self._refused
             self._refused = None
-            self._finish(self._front.turn_away(path, fields), keep_alive=self.parser.should_keep_alive())
+            has_body = self.parser.get_method() != b"HEAD"  # what is sent all the same must not seem the next answer
+            keep_alive = has_body and self.parser.should_keep_alive()
+            self._finish(self._front.turn_away(path, fields), keep_alive=keep_alive)
         else:
             super().on_message_complete()
             self._phase = _WORK if self._is_answering() else _IDLE

@@ -98,4 +98,4 @@ def _state(path: Path | None) -> tuple[int, ...] | None:
         found = os.stat(path) if path is not None else None  # noqa: PTH116 - Path.stat takes twice as long
     except OSError:
         return None
-    return None if found is None else (found.st_mtime_ns, found.st_ino, found.st_size)
+    return None if found is None else (found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size)

@@ -23,6 +23,7 @@ Result = TypeVar("Result")
 logger = logging.getLogger(__name__)
 
 _SINCE = attrgetter("since")
+_MAX_WAITING = 1024  # of up to 16 KiB each
 _MAX_IMAGES = 32  # in one product; more would save little, and make the first of them wait
 
 
@@ -53,6 +54,11 @@ class Turn:
             self._began = perf_counter()
             self._worked_before = process_time()
             loop.call_soon(self._answer)  # runs once all sockets that are readable now have been read
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more may wait: what they have sent lies in memory."""
+        return len(self._waiting) < _MAX_WAITING
 
     def wait(self, asking: Asking) -> None:
         """Go on once all sockets have been read.

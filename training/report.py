@@ -29,6 +29,7 @@ PICTURES = {
 _MISTAKES = "mistakes.png"  # shows the data set's own images, so it stays out of the repository
 _FIRST, _SECOND = "#2a6fbb", "#d1622b"
 _BINS = 15
+_MAX_INCHES = 40.0  # of the confusion matrix: at hundreds of classes its memory would be gigabytes
 
 
 def write_report(
@@ -76,7 +77,7 @@ def _curves(
 
 def _confusion_matrix(evaluation: Evaluation, labels: list[str]) -> Figure:
     matrix = torch.tensor(evaluation.confusion_matrix)
-    size = max(5.0, 0.55 * len(labels) + 1.5)
+    size = min(max(5.0, 0.55 * len(labels) + 1.5), _MAX_INCHES)
     figure = Figure(figsize=(size, size), layout="constrained")
     axes = figure.subplots()
     shares = matrix / matrix.sum(1, keepdim=True).clamp(min=1)

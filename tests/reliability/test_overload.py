@@ -27,7 +27,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server that refuses nothing for its age."""
+    """A server whose turns may take as long as they like."""
     folder = tmp_path_factory.mktemp("models")
     artifact.save(folder / "fashion-mnist" / artifact.FILE_NAME, make_model(), make_metadata())
     with running_server(folder, SOFTMAX_MAX_DELAY_MS="60000") as url:
@@ -77,6 +77,21 @@ def posted_by_many(server: str, request: bytes, count: int) -> list[bytes]:
 
 def statuses(answers: list[bytes]) -> set[bytes]:
     return {answer[9:12] for answer in answers}
+
+
+def test_a_refused_head_request_ends_its_connection_as_no_body_is_due(server: str) -> None:
+    refused: list[bytes] = []
+    for _ in range(20):  # until enough arrive in one turn
+        with ExitStack() as stack:
+            clients = [stack.enter_context(connect(server)) for _ in range(40)]
+            for client in clients:
+                client.sendall(b"HEAD /models HTTP/1.1\r\nHost: s\r\n\r\n")
+            refused = [answer for answer in (client.recv(65536) for client in clients) if answer[9:12] == b"503"]
+        if refused:
+            break
+
+    assert refused
+    assert b"connection: close" in refused[0]
 
 
 @pytest.mark.parametrize("extra", [b"", b"X-Request-ID: order-66\r\n"], ids=["unparsed", "parsed"])
