@@ -18,6 +18,7 @@ _IHDR = struct.pack(">4sIIBBBBB", b"IHDR", SIDE, SIDE, 8, 0, 0, 0, 0)  # 8-bit g
 _START = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + _IHDR + struct.pack(">I", zlib.crc32(_IHDR))
 _END = struct.pack(">I4sI", 0, b"IEND", zlib.crc32(b"IEND"))
 _IDAT = struct.Struct(">I4s")  # length and type; the data and a CRC-32 over type and data follow
+_BLANK = bytes(PIXELS)
 
 
 class _Canvas(threading.local):
@@ -43,6 +44,7 @@ def unpack_plain_png(content: bytes) -> bytes | None:
     checksum = int.from_bytes(content[end : end + 4], "big")
     if kind != b"IDAT" or length != end - start or zlib.crc32(content[start - 4 : end]) != checksum:
         return None
+    _CANVAS.pixels[:] = _BLANK  # data may end early: what it leaves out must not be the image before
     try:
         _CANVAS.image.frombytes(content[start:end], "zip", "L", False)  # noqa: FBT003 - not interlaced
     except (ValueError, OSError):

@@ -1,6 +1,8 @@
 """File bytes to pixels: every format and mode, resizing, and what is refused."""
 
 import io
+import struct
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -246,3 +248,16 @@ def test_threads_do_not_unpack_into_each_other() -> None:
     with ThreadPoolExecutor(8) as threads:
         for _ in range(50):
             assert list(threads.map(unpack_plain_png, contents)) == expected
+
+
+def test_a_png_whose_data_end_early_shows_nothing_of_the_image_before() -> None:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 28, 28, 8, 0, 0, 0, 0))
+    one_row = chunk(b"IDAT", zlib.compress(bytes([0, *[7] * 28])))
+    read_pixels(drawings.png(drawings.noise()))
+
+    pixels = read_pixels(b"\x89PNG\r\n\x1a\n" + header + one_row + chunk(b"IEND", b""))
+
+    assert pixels == bytes([7] * 28 + [0] * 756)
