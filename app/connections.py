@@ -226,7 +226,9 @@ class Connection(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:  # to a protocol that is not spoken here; the request is answered as it is
-            pass
+            self._stopping = True  # what follows may be its body, and must not be taken for the next request
+            if self.cycle is not None:
+                self.cycle.keep_alive = False
         except httptools.HttpParserError as error:
             refusal = error.__context__  # what one of the methods below raised
             self._end(

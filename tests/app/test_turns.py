@@ -141,3 +141,16 @@ def test_a_client_that_has_said_all_is_answered_before_its_connection_is_closed(
     for client in clients:
         assert client.recv(1) == b""
         client.close()
+
+
+def test_the_body_of_a_request_to_upgrade_is_not_taken_for_the_next_request(server: str) -> None:
+    body = b"GET /models/smuggled HTTP/1.1\r\nHost: s\r\n\r\n"
+    head = b"POST /predict HTTP/1.1\r\nHost: s\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: %d\r\n\r\n"
+    received = b""
+    with connect(server) as client:
+        client.sendall(head % len(body))
+        client.sendall(body)
+        while piece := client.recv(65536):
+            received += piece
+
+    assert received.count(b"HTTP/1.1 ") == 1
