@@ -1,8 +1,8 @@
 """One client's connection, as uvicorn runs it under `python -m app`: time limits, and the short way to the front.
 
-A light call of a direct route, plainly written, goes from the socket to `Front.answer` and back as soon as its last
-byte is there: no parser, no task, no scope, no messages. Whatever else arrives goes uvicorn's own way, through
-httptools to `Front.__call__`.
+A light call of a direct route, plainly written, goes from the socket to `Front.answer_in_turn` and back in the turn in
+which its last byte is read: no parser, no task, no scope, no messages. Whatever else arrives goes uvicorn's own way,
+through httptools to `Front.__call__`.
 """
 
 import logging
@@ -227,8 +227,10 @@ class Connection(HttpToolsProtocol):
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:  # to a protocol that is not spoken here; the request is answered as it is
             self._stopping = True  # what follows may be its body, and must not be taken for the next request
-            if self.cycle is not None:
+            if self._is_answering():
                 self.cycle.keep_alive = False
+            else:  # refused already
+                self.transport.close()
         except httptools.HttpParserError as error:
             refusal = error.__context__  # what one of the methods below raised
             self._end(

@@ -56,7 +56,10 @@ class TensorRoute(DirectRoute):
             return False
         json_bytes = call.header_fields.get(b"inference-header-content-length", b"")
         return length <= _LIGHT_JSON_BYTES or (
-            length <= _LIGHT_BINARY_BYTES and len(json_bytes) <= _LIGHT_JSON_DIGITS and json_bytes.isdigit()
+            length <= _LIGHT_BINARY_BYTES
+            and len(json_bytes) <= _LIGHT_JSON_DIGITS
+            and json_bytes.isdigit()
+            and int(json_bytes) <= _LIGHT_JSON_BYTES
         )
 
 
@@ -65,7 +68,7 @@ direct_router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"], route_
 probes = APIRouter(prefix="/v2", tags=["Open Inference Protocol"], route_class=BodilessRoute)
 
 _LIGHT_JSON_BYTES = 32 * 1024
-_LIGHT_JSON_DIGITS = 5  # of the JSON before binary tensors: below 100,000 bytes
+_LIGHT_JSON_DIGITS = 5  # of its length, where binary tensors follow
 _LIGHT_BINARY_BYTES = 2**20
 _PLATFORM = "pytorch_safetensors"
 _EXTENSIONS = ["binary_tensor_data", "classification", "model_configuration", "statistics"]

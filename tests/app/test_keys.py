@@ -104,3 +104,18 @@ def test_an_unchanged_file_is_not_read_again(file: Path) -> None:
     os.utime(file, ns=(seen.st_atime_ns, seen.st_mtime_ns))
 
     assert accepted.accept(FIRST.encode())
+
+
+@pytest.mark.usefixtures("looked_at_every_time")
+def test_a_file_that_only_its_rights_tell_apart_is_read_again(file: Path) -> None:
+    accepted = Keys([], file)
+    assert accepted.accept(FIRST.encode())
+
+    seen = file.stat()
+    with file.open("r+") as opened:
+        opened.write(f"{THIRD}\n".ljust(seen.st_size, "\n"))
+    file.chmod(0o600)
+    os.utime(file, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+
+    assert accepted.accept(THIRD.encode())
+    assert not accepted.accept(FIRST.encode())
