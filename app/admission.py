@@ -46,18 +46,23 @@ class Gate:
         self._turn = turn
         self._admitted = 0  # in this turn
         self._refused = 0
+        self._is_shut = False  # for the rest of this turn
         self._strict_until = float("-inf")
         self._refused_unlogged = 0
         self._logged_at = float("-inf")
         turn.at_end.append(self._end_turn)
 
     def admits(self) -> bool:
-        """Whether a request whose turn it is will be answered; once one is not, all that come after it are not."""
-        if not self._refused and (self._admitted < _ALWAYS_ADMITTED or not self._is_full()):
+        """Whether a request whose turn it is may be answered; once one may not, none that comes after it may."""
+        if not self._is_shut and (self._admitted < _ALWAYS_ADMITTED or not self._is_full()):
             self._admitted += 1
             return True
-        self._refused += 1
+        self._is_shut = True
         return False
+
+    def count_refused(self) -> None:
+        """Note that a request was turned away."""
+        self._refused += 1
 
     def _is_full(self) -> bool:
         is_strict = perf_counter() < self._strict_until
@@ -70,6 +75,7 @@ class Gate:
                 self._strict_until = now + _STRICT_SECONDS
             self._report(now)
         self._admitted = self._refused = 0
+        self._is_shut = False
 
     def _report(self, now: float) -> None:
         self._telemetry.refused("overload", self._refused)

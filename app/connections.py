@@ -7,7 +7,9 @@ through httptools to `Front.__call__`.
 
 import logging
 import math
+import re
 from asyncio import TimerHandle, Transport
+from collections.abc import Iterable
 from enum import Enum
 from functools import lru_cache
 from http import HTTPStatus
@@ -18,7 +20,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.errors import BadRequestError, HeadersTooLargeError, OverCapacityError, ServiceError, SlowRequestError
-from app.front import ALWAYS_ANSWERED, TURNED_AWAY, Answer, Call, Front, Match
+from app.front import ALWAYS_ANSWERED, REFUSED, TURNED_AWAY, Answer, Call, Front, Match
 from app.plain_requests import PlainHead, ordinary_post, read_plain_head
 
 __all__ = ["Connection"]
@@ -29,6 +31,8 @@ _MAX_WAITING_BYTES = 16_384  # of one connection, for its turn; what is longer i
 _LAST_CHANCE_SECONDS = 0.25  # for what was sent before the client could know that the service stops
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 _CLOSE = (b"connection", b"close")
+_ORIGIN = re.compile(rb"\norigin:", re.IGNORECASE)
+_UPGRADE_FIELDS = frozenset({b"connection", b"upgrade", b"http2-settings"})
 
 
 class _Phase(Enum):
@@ -106,7 +110,9 @@ class Connection(HttpToolsProtocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio has it: whether to stay open
         self._stopping = True
-        return self._waiting is not None
+        if self._is_answering():
+            self.cycle.keep_alive = False
+        return self._waiting is not None or self._phase is _WORK
 
     def data_received(self, data: bytes) -> None:
         self._turn.enter(self.loop)
@@ -145,9 +151,12 @@ class Connection(HttpToolsProtocol):
 
     def _turn_away(self, data: bytes) -> bool:
         """Refuse an ordinary request, as cheaply as can be; there are many of them, or none would be refused."""
-        target = ordinary_post(data)
-        if target is None or self._stopping:
+        if self._stopping or (self._answers_other_origins and _ORIGIN.search(data)):
             return False
+        target = ordinary_post(data)
+        if target is None:
+            return False
+        self._gate.count_refused()
         template, size = _refusal(target.startswith(b"/v2/"), tuple(self.server_state.default_headers))
         request_id = self._front.new_request_id()
         self.transport.write(template % (size + len(request_id), request_id, request_id))
@@ -224,13 +233,7 @@ class Connection(HttpToolsProtocol):
         before = self._phase
         self._begun = 0
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:  # to a protocol that is not spoken here; the request is answered as it is
-            self._stopping = True  # what follows may be its body, and must not be taken for the next request
-            if self._is_answering():
-                self.cycle.keep_alive = False
-            else:  # refused already
-                self.transport.close()
+            self._feed(data)
         except httptools.HttpParserError as error:
             refusal = error.__context__  # what one of the methods below raised
             self._end(
@@ -246,6 +249,26 @@ class Connection(HttpToolsProtocol):
             if self._head_bytes > self._max_head_bytes:
                 self._end(self._headers_too_large())
 
+    def _feed(self, data: bytes) -> None:
+        """Have httptools read; it takes a request to upgrade for the last one, and its body for the other protocol."""
+        while True:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                data = self._head_without_upgrade() + data[upgrade.args[0] :]
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+            else:
+                return
+
+    def _head_without_upgrade(self) -> bytes:
+        """The request as if it did not ask for another protocol: none is spoken here, which it has to expect."""
+        version = self.parser.get_http_version().encode()
+        fields = [field for field in self.headers if field[0] not in _UPGRADE_FIELDS]
+        if not self.parser.should_keep_alive():
+            fields.append(_CLOSE)
+        return b"%b %b HTTP/%b\r\n%b\r\n" % (self.parser.get_method(), self.url, version, _join(fields))
+
     def on_message_begin(self) -> None:
         self._phase = _HEAD
         self._begun += 1
@@ -257,13 +280,21 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > self._max_head_bytes:
             raise self._headers_too_large()
+        if self.parser.get_method() == b"CONNECT":
+            raise BadRequestError("CONNECT is for proxies, and this is none.")
+        if self.parser.should_upgrade():
+            return  # it is read again, as if it did not ask for that
         self._phase = _BODY
-        if not self._admitted and not self._is_answering() and not self.expect_100_continue:
-            path = self._path()
-            if path not in ALWAYS_ANSWERED:
-                self._refused = path, dict(self.headers)
-                return
-        self._begin_cycle()
+        path, fields = self._path(), dict(self.headers)
+        if self._admitted or self._is_answering() or self.expect_100_continue or path in ALWAYS_ANSWERED:
+            self._begin_cycle()
+            return
+        self._gate.count_refused()
+        if self._answers_other_origins and b"origin" in fields:  # what they may read, the middleware says
+            self._begin_cycle()
+            self.scope["state"][REFUSED] = True
+        else:
+            self._refused = path, fields
 
     def _headers_too_large(self) -> HeadersTooLargeError:
         limit = f"{self._max_head_bytes:,}"
@@ -290,6 +321,8 @@ class Connection(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
         if self._refused is not None:
             path, fields = self._refused
             self._refused = None
@@ -379,4 +412,8 @@ def _refusal(of_protocol: bool, default_headers: tuple[tuple[bytes, bytes], ...]
 
 @lru_cache(maxsize=256)
 def _lines(fields: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    return _join(fields)
+
+
+def _join(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
     return b"".join([b"%b: %b\r\n" % field for field in fields])

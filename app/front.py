@@ -46,6 +46,7 @@ from app.turns import Batch, Steps, Turn, run_alone
 
 __all__ = [
     "ALWAYS_ANSWERED",
+    "REFUSED",
     "TURNED_AWAY",
     "Answer",
     "BodilessRoute",
@@ -59,6 +60,7 @@ __all__ = [
 _REQUEST_ID = re.compile(rb"[!#-\[\]-~]{1,128}")  # printable, and the same in JSON
 _MAX_LENGTH_DIGITS = 18  # of a Content-Length; int() itself refuses some thousands
 ALWAYS_ANSWERED = OPEN_PATHS | {"/metrics"}
+REFUSED = "softmax.refused"  # in a scope's state: the connection did not admit the request
 _NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 _JSON = ((b"content-type", b"application/json"), _NO_SNIFFING)
 _CLIENT_CLOSED_REQUEST = 499  # nginx's number for a client that left before its answer; never sent, only counted
@@ -260,6 +262,9 @@ class Front:
             await self._fastapi(scope, receive, send)
             return
         path = scope["path"].removeprefix(scope.get("root_path", ""))
+        if REFUSED in scope.get("state", ()):
+            await _send(self.turn_away(path, dict(scope["headers"])), send)
+            return
         call = self.call(path, scope["query_string"], dict(scope["headers"]))
         method = "GET" if scope["method"] == "HEAD" else scope["method"]  # the server leaves the body out
         match = self.match(method.encode(), path)

@@ -47,7 +47,7 @@ class Telemetry(Collector):
         )
         self._refused_requests = Counter(
             "softmax_refused_requests",
-            "Requests refused to keep the others fast; they are in no other metric",
+            "Requests refused to keep the others fast; those for overload are in no other metric",
             ("reason",),
             registry=self._registry,
         )

@@ -49,6 +49,8 @@ class Client:
 
     def take_turn(self) -> None:
         self.admitted = self._gate.admits()
+        if not self.admitted:
+            self._gate.count_refused()
         if self.admitted:
             self._clocks.work(self.seconds_each)
         self._clocks.work(0.00001)

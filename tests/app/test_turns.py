@@ -1,7 +1,9 @@
 """Calls of one turn of the event loop, classified together."""
 
 import asyncio
+import re
 import socket
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -129,12 +131,19 @@ def test_a_crowd_is_answered_as_each_of_it_would_be_alone(server: str) -> None:
         client.close()
 
 
-def test_a_client_that_has_said_all_is_answered_before_its_connection_is_closed(server: str) -> None:
-    file = drawings.png()
-    request = b"POST /predict HTTP/1.1\r\nHost: s\r\nContent-Type: image/png\r\nContent-Length: %d\r\n\r\n%b"
+UPGRADE = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n"
+
+
+def post(body: bytes, extra: bytes = b"") -> bytes:
+    head = b"POST /predict HTTP/1.1\r\nHost: s\r\n%bContent-Type: image/png\r\nContent-Length: %d\r\n\r\n"
+    return head % (extra, len(body)) + body
+
+
+@pytest.mark.parametrize("extra", [b"", b"Proxy-Connection: x\r\n", UPGRADE], ids=["plain", "parsed", "upgrade"])
+def test_a_client_that_has_said_all_is_answered_before_its_connection_is_closed(server: str, extra: bytes) -> None:
     clients = [connect(server) for _ in range(24)]
     for client in clients:
-        client.sendall(request % (len(file), file))
+        client.sendall(post(drawings.png(), extra))
         client.shutdown(socket.SHUT_WR)
 
     assert [read_answer(client).status for client in clients] == [200] * 24
@@ -143,14 +152,38 @@ def test_a_client_that_has_said_all_is_answered_before_its_connection_is_closed(
         client.close()
 
 
-def test_the_body_of_a_request_to_upgrade_is_not_taken_for_the_next_request(server: str) -> None:
-    body = b"GET /models/smuggled HTTP/1.1\r\nHost: s\r\n\r\n"
-    head = b"POST /predict HTTP/1.1\r\nHost: s\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: %d\r\n\r\n"
+def statuses(client: socket.socket, count: int) -> list[bytes]:
+    """Of so many answers to pipelined requests."""
     received = b""
-    with connect(server) as client:
-        client.sendall(head % len(body))
-        client.sendall(body)
-        while piece := client.recv(65536):
-            received += piece
+    while received.count(b"x-request-id") < count or not received.endswith(b"}"):
+        received += client.recv(65536)
+    return re.findall(rb"HTTP/1\.1 (\d+)", received)
 
-    assert received.count(b"HTTP/1.1 ") == 1
+
+def test_a_request_to_upgrade_is_answered_as_if_it_did_not_ask_for_that(server: str) -> None:
+    """So do Java's HttpClient and `curl --http2` ask, with the body right behind the head."""
+    request = post(drawings.png(), UPGRADE)
+    with connect(server) as client:
+        for cut in (20, len(request) - 30, len(request)):
+            client.sendall(request[:cut])
+            time.sleep(0.01)
+            client.sendall(request[cut:])
+            assert statuses(client, 1) == [b"200"]
+
+        client.sendall(request * 3)
+        assert statuses(client, 3) == [b"200"] * 3
+
+
+def test_a_request_to_upgrade_may_end_its_connection(server: str) -> None:
+    with connect(server) as client:
+        client.sendall(post(drawings.png(), b"Connection: Upgrade, close\r\nUpgrade: h2c\r\n"))
+
+        assert read_answer(client).status == 200
+        assert client.recv(1) == b""
+
+
+def test_the_body_of_a_request_to_upgrade_is_not_taken_for_the_next_request(server: str) -> None:
+    with connect(server) as client:
+        client.sendall(post(b"GET /smuggled HTTP/1.1\r\nHost: s\r\n\r\n", UPGRADE) + post(drawings.png()))
+
+        assert statuses(client, 2) == [b"415", b"200"]

@@ -387,7 +387,6 @@ def test_an_index_request_that_is_none_is_refused(server: str, body: bytes) -> N
         b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03" + bytes(range(128, 160)),  # TLS
         b"GET\r\n\r\n",
         b"GET / HTTP/9.9\r\n\r\n",
-        b"GET  / HTTP/1.1\r\n\r\n",
         b"G\xc3\x8bT / HTTP/1.1\r\n\r\n",
         b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
         b"GET / HTTP/1.1\r\nA\0B: x\r\n\r\n",

@@ -15,13 +15,16 @@ from app.classifier import artifact
 from tests import drawings
 from tests.conftest import make_metadata, make_model, running_server
 
+ORIGIN = "https://page.example"
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server that has no time: all but the first requests of a turn of its event loop are too many."""
     folder = tmp_path_factory.mktemp("models")
     artifact.save(folder / "fashion-mnist" / artifact.FILE_NAME, make_model(), make_metadata())
-    with running_server(folder, SOFTMAX_MAX_DELAY_MS="0.001", SOFTMAX_MAX_PENDING_BYTES="64KiB") as url:
+    limits = {"SOFTMAX_MAX_DELAY_MS": "0.001", "SOFTMAX_MAX_PENDING_BYTES": "64KiB"}
+    with running_server(folder, **limits, SOFTMAX_CORS_ORIGINS=ORIGIN) as url:
         yield url
 
 
@@ -75,6 +78,13 @@ def posted_by_many(server: str, request: bytes, count: int) -> list[bytes]:
         return [receive(client) for client in clients]
 
 
+def refused(server: str) -> int:
+    """How many requests the server says that it refused."""
+    text = httpx.get(f"{server}/metrics", headers={"Accept": "text/plain"}).text
+    found = re.search(r'softmax_refused_requests_total\{reason="overload"\} (\d+)', text)
+    return int(found[1]) if found else 0
+
+
 def statuses(answers: list[bytes]) -> set[bytes]:
     return {answer[9:12] for answer in answers}
 
@@ -94,7 +104,11 @@ def test_a_refused_head_request_ends_its_connection_as_no_body_is_due(server: st
     assert b"connection: close" in refused[0]
 
 
-@pytest.mark.parametrize("extra", [b"", b"X-Request-ID: order-66\r\n"], ids=["unparsed", "parsed"])
+@pytest.mark.parametrize(
+    "extra",
+    [b"", b"X-Request-ID: order-66\r\n", f"X-Request-ID: order-66\r\nOrigin: {ORIGIN}\r\n".encode()],
+    ids=["unparsed", "parsed", "from another origin"],
+)
 def test_what_cannot_be_answered_soon_is_told_when_to_come_back(server: str, extra: bytes) -> None:
     for _ in range(20):  # until enough arrive in one turn
         answers = posted_by_many(server, post("/predict", extra), 40)
@@ -111,6 +125,7 @@ def test_what_cannot_be_answered_soon_is_told_when_to_come_back(server: str, ext
     assert problem["title"] == "Over capacity"
     if extra:
         assert problem["request_id"] == "order-66"
+    assert (f"access-control-allow-origin: {ORIGIN}".encode() in head) == (b"Origin" in extra)
 
 
 def test_a_refused_connection_goes_on_to_be_served(server: str) -> None:
@@ -132,18 +147,19 @@ def test_the_open_inference_protocol_gets_its_own_error_member(server: str) -> N
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/v2/health/live", "/v2/health/ready"])
-def test_probes_are_answered_however_many(server: str, path: str) -> None:
+def test_probes_are_answered_however_many_and_not_counted_as_refused(server: str, path: str) -> None:
+    before = refused(server)
     answers = posted_by_many(server, f"GET {path} HTTP/1.1\r\nHost: s\r\n\r\n".encode(), 60)
 
     assert statuses(answers) == {b"200"}
+    assert refused(server) == before
 
 
 def test_metrics_are_answered_and_count_the_refusals(server: str) -> None:
-    posted_by_many(server, post("/predict"), 100)
+    before = refused(server)
+    answers = posted_by_many(server, post("/predict"), 100)
 
-    text = httpx.get(f"{server}/metrics", headers={"Accept": "text/plain"}).text
-
-    assert 'softmax_refused_requests_total{reason="overload"}' in text
+    assert refused(server) == before + sum(answer[9:12] == b"503" for answer in answers)
 
 
 def test_bodies_that_wait_may_not_outgrow_their_budget(server: str) -> None:

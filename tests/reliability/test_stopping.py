@@ -3,6 +3,7 @@
 import signal
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -38,7 +39,8 @@ def test_workers_do_not_wait_when_they_are_told_again_and_again(models_dir: Path
         workers = workers_of(psutil.Process(service.process.pid))
         for _ in range(3):
             for worker in workers:
-                worker.terminate()
+                with suppress(psutil.NoSuchProcess):
+                    worker.terminate()
             time.sleep(0.2)
 
         _, alive = psutil.wait_procs(workers, timeout=10)
