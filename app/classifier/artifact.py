@@ -8,16 +8,17 @@ Tensors:
     pixels.mean, pixels.deviation, pixels.limit  as in PixelStatistics; a file may lack them
     conformal.probabilities  as in ConformalScores; a file may lack it
 
-The metadata is one JSON document (`metadata.Metadata`) under the key `softmax_serving`. The version of a model is the
-first 12 hex digits of the file's SHA-256.
+The metadata is one JSON document (`metadata.Metadata`) under the key `softmax_serving`, and under `sha256` a checksum,
+which a file may lack: the SHA-256 of the whole file with 64 zeros in the checksum's place. The version of a model is
+the first 12 hex digits of the file's SHA-256.
 """
 
-import hashlib
 import json
 import os
 import stat
 import tempfile
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import safetensors
@@ -37,6 +38,9 @@ __all__ = ["FILE_NAME", "Artifact", "load", "replace_file", "save"]
 
 FILE_NAME = "model.safetensors"
 _METADATA_KEY = "softmax_serving"
+_CHECKSUM_KEY = "sha256"
+_CHECKSUM_FIELD = '"sha256":"%s"'
+_NO_CHECKSUM = "0" * 64
 _CONFORMAL = "conformal.probabilities"
 _PIXEL_STATISTICS = {"mean": (PIXELS,), "deviation": (PIXELS,), "limit": ()}
 _MAX_BYTES = 64 * 2**20  # 20,000 classes; a larger file is not one of ours
@@ -84,14 +88,15 @@ def save(
         tensors |= {f"pixels.{name}": getattr(pixel_statistics, name) for name in _PIXEL_STATISTICS}
     if conformal is not None:
         tensors[_CONFORMAL] = conformal.probabilities
-    content = save_tensors(tensors, {_METADATA_KEY: metadata.model_dump_json()})
+    content = save_tensors(tensors, {_METADATA_KEY: metadata.model_dump_json(), _CHECKSUM_KEY: _NO_CHECKSUM})
+    content = _with_checksum(content, _NO_CHECKSUM, sha256(content).hexdigest())
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, content)
     return _version(content)
 
 
 def load(path: Path) -> Artifact:
-    """Read a model file and prove it: format, shapes, finite values, unique labels, stored answers reproduced.
+    """Read a model file and prove it: shapes, finite values, unique labels, stored answers reproduced, checksum.
 
     Raises:
         ModelFileError: the file is missing, unreadable, damaged, of another format, or answers differently now.
@@ -99,7 +104,8 @@ def load(path: Path) -> Artifact:
     content = _read(path)
     try:
         tensors = load_tensors(content)
-        metadata = Metadata.model_validate_json(_header_metadata(content)[_METADATA_KEY])
+        stored = _header_metadata(content)
+        metadata = Metadata.model_validate_json(stored[_METADATA_KEY])
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
         raise ModelFileError(path, f"it is damaged or not a softmax-serving model ({_first_line(error)})") from error
     _check_tensors(path, tensors, class_count=len(metadata.labels))
@@ -107,6 +113,9 @@ def load(path: Path) -> Artifact:
     answers = model.probabilities(to_inputs(tensors["check.images"]))
     if not torch.allclose(answers, tensors["check.probabilities"], rtol=0, atol=_CHECK_TOLERANCE):
         raise ModelFileError(path, "it no longer gives the answers that were stored with it after training")
+    checksum = stored.get(_CHECKSUM_KEY)
+    if checksum is not None and sha256(_with_checksum(content, checksum, _NO_CHECKSUM)).hexdigest() != checksum:
+        raise ModelFileError(path, "it is damaged: its content is not that of its checksum")
     found = [tensors[f"pixels.{name}"] for name in _PIXEL_STATISTICS if f"pixels.{name}" in tensors]
     return Artifact(
         model,
@@ -136,6 +145,10 @@ def _header_metadata(content: bytes) -> dict[str, str]:
     length = int.from_bytes(content[:8], "little")
     metadata: dict[str, str] = json.loads(content[8 : 8 + length]).get("__metadata__", {})
     return metadata
+
+
+def _with_checksum(content: bytes, old: str, new: str) -> bytes:
+    return content.replace((_CHECKSUM_FIELD % old).encode(), (_CHECKSUM_FIELD % new).encode(), 1)
 
 
 def _check_tensors(path: Path, tensors: dict[str, Tensor], class_count: int) -> None:
@@ -194,7 +207,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def _version(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:12]
+    return sha256(content).hexdigest()[:12]
 
 
 def _first_line(error: Exception) -> str:

@@ -85,6 +85,25 @@ def test_a_flipped_weight_is_noticed_by_the_stored_answers(path: Path) -> None:
         artifact.load(path)
 
 
+def test_no_byte_of_a_file_can_change_unnoticed(path: Path) -> None:
+    content = path.read_bytes()
+
+    for position in range(0, len(content), 101):
+        path.write_bytes(content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :])
+        with pytest.raises(ModelFileError):
+            artifact.load(path)
+
+
+def test_a_file_without_a_checksum_is_proven_without_it(path: Path) -> None:
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    stored = json.loads(content[8 : 8 + length])["__metadata__"]
+    del stored["sha256"]
+    rewrite(path, metadata=stored)
+
+    assert artifact.load(path).metadata == make_metadata()
+
+
 @pytest.mark.parametrize(
     ("name", "tensor", "reason"),
     [
