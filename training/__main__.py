@@ -42,7 +42,7 @@ DatasetName = Annotated[str, typer.Option("--dataset", help="see `python -m trai
 DataDir = Annotated[Path, typer.Option(help="where data sets lie and are downloaded to")]
 TestSize = Annotated[float, typer.Option(help="share for the test set, where folder: or npy: bring none")]
 SkipUnreadable = Annotated[bool, typer.Option("--skip-unreadable", help="leave out image files that can't be read")]
-Out = Annotated[Path | None, typer.Option(help="the model's folder [default: models/<dataset>]")]
+Out = Annotated[Path | None, typer.Option(help="the model's folder", show_default="models/<dataset>")]
 Epochs = Annotated[int, typer.Option(help="passes over the training data")]
 BatchSize = Annotated[int, typer.Option(help="images in a minibatch")]
 Momentum = Annotated[float, typer.Option(help="of the steps, 0 for plain SGD")]
@@ -78,7 +78,9 @@ def fit(
     validation: Validation = _VALIDATION,
     seed: Annotated[int, typer.Option(help="of the initial weights and the shuffles")] = _DEFAULT.seed,
     shuffle_seed: Annotated[int | None, typer.Option(help="of the shuffles alone")] = None,
-    seeds: Annotated[int, typer.Option(help="fit with so many seeds, save the first, state mean and deviation")] = 1,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="fit with so many seeds, save the first, state mean and deviation")
+    ] = 1,
     device: Device = DeviceChoice.AUTO,
     resume: Annotated[bool, typer.Option("--resume", help="go on after an interruption")] = False,
     stream: Annotated[bool, typer.Option("--stream", help="read npy: from its file, block by block")] = False,
@@ -169,7 +171,8 @@ def _fit_command(job: Job) -> list[str]:
     given = asdict(job.recipe) | {"dataset": job.data.name, "data_dir": job.data.folder, "validation": job.validation}
     given |= {"test_size": job.data.test_size} if ":" in job.data.name else {}
     given |= {"out": job.out} if job.out else {}
-    return ["fit", *(part for name, value in given.items() for part in (f"--{name.replace('_', '-')}", str(value)))]
+    options = [part for name, value in given.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    return ["fit", *options, *(["--skip-unreadable"] if job.data.skip_unreadable else [])]
 
 
 def main() -> None:

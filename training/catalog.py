@@ -38,6 +38,8 @@ def load_dataset(options: DataOptions) -> Dataset:
         DataError: there is no such data set, it can't be had, or it can't be trained on.
     """
     kind, _, path = options.name.partition(":")
+    if options.stream and kind != "npy":
+        raise DataError(f"--stream reads npy: data sets, not {options.name}.")
     if path and kind == "folder":
         images = load_folder(Path(path), options.test_size, skip_unreadable=options.skip_unreadable)
         return check(images, options.name)

@@ -8,7 +8,7 @@ import torch
 from training.errors import DataError
 from training.splits import FileSplit, Split
 
-__all__ = ["Dataset", "check"]
+__all__ = ["Dataset", "check", "is_text"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,13 +28,21 @@ class Dataset:
         return digest.hexdigest()
 
 
+def is_text(name: str) -> bool:
+    """Whether a name, of a file perhaps, can be written as UTF-8."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
+
+
 def check(dataset: Dataset, source: str) -> Dataset:
     """Return the data set when it can be trained on.
 
     Raises:
-        DataError: class ids out of range, a class without a training image, or no test images.
+        DataError: class ids out of range, a class without a training image, no test images, or a name that is no text.
     """
     count = len(dataset.labels)
+    for name in (dataset.name, *dataset.labels):
+        if not is_text(name):
+            raise DataError(f"{source} has the name {name!r}, which is not UTF-8.")
     if count < 2:
         raise DataError(f"{source} has {count} class; softmax regression needs at least 2.")
     for part, split in (("training", dataset.train), ("test", dataset.test)):

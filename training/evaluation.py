@@ -1,5 +1,7 @@
 """How good a model is on images that it was not trained on."""
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -9,6 +11,7 @@ from app.classifier.intervals import wilson_interval
 from app.classifier.metadata import ClassScores, CoverageScores, Evaluation
 from app.classifier.pixel_statistics import PixelStatistics
 from app.classifier.softmax import SoftmaxRegression, to_inputs
+from training.errors import DivergedError
 from training.splits import FileSplit, Split
 
 __all__ = ["calibrate", "evaluate", "logits_of", "pixel_statistics"]
@@ -43,11 +46,20 @@ def evaluate(
     conformal: ConformalScores | None = None,
     guard: PixelStatistics | None = None,
 ) -> Evaluation:
-    """Measure a model on all images of a split; its prediction sets and its input guard where they are given."""
+    """Measure a model on all images of a split; its prediction sets and its input guard where they are given.
+
+    Raises:
+        DivergedError: its loss is not finite: it was trained with too high a learning rate, up to its last step.
+    """
     from torchmetrics.functional import classification as metrics  # noqa: PLC0415 - takes seconds, with SciPy behind it
 
     class_ids, count = split.class_ids, len(labels)
     logits = logits_of(model, split)  # [N, C]
+    loss = float(functional.cross_entropy(logits, class_ids))
+    if not math.isfinite(loss):
+        raise DivergedError(
+            "The loss on the test images is not finite: --lr is too high for these data; nothing was saved."
+        )
     probabilities = torch.softmax(logits, dim=1)
     correct = int((probabilities.argmax(1) == class_ids).sum())
     precision, recall, f1 = (
@@ -60,7 +72,7 @@ def evaluate(
         accuracy=correct / len(split),
         accuracy_interval=wilson_interval(correct, len(split)),
         top_2_accuracy=float(metrics.multiclass_accuracy(probabilities, class_ids, count, average="micro", top_k=2)),
-        loss=float(functional.cross_entropy(logits, class_ids)),
+        loss=loss,
         calibration_error=float(metrics.multiclass_calibration_error(probabilities, class_ids, count, n_bins=15)),
         coverages=_coverages(conformal, probabilities, class_ids) if conformal else (),
         flagged_share=_flagged_share(guard, split) if guard else None,

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -38,7 +39,8 @@ class Fit:
         processes: Processes = ALONE,
     ) -> None:
         self._recipes = recipes
-        self._recipe = recipes[0]
+        # A larger minibatch is all images; its buffers must not be larger than they are.
+        self._recipe = replace(recipes[0], batch_size=min(recipes[0].batch_size, max(1, len(train))))
         self._processes = processes
         self._train = minibatches(train, self._recipe.batch_size, self._recipe.order_seed, device)
         self._validation = minibatches(validation, self._recipe.batch_size, self._recipe.order_seed, device)

@@ -10,8 +10,10 @@ import typer
 from app.classifier.metadata import Evaluation
 from training.catalog import DataOptions, load_dataset
 from training.checkpoints import FILE_NAME, load_checkpoint, save_checkpoint
+from training.datasets import is_text
 from training.devices import DeviceChoice, choose_device, choose_threads
 from training.display import note, print_json, show_epochs
+from training.errors import TrainingError
 from training.evaluation import calibrate, evaluate, pixel_statistics
 from training.fit import Fit
 from training.processes import Processes, join
@@ -46,10 +48,13 @@ class Job:
             self._run(device, processes)
 
     def _run(self, device: torch.device, processes: Processes) -> None:
-        data = load_dataset(self.data)
+        with processes.first_here_goes_first():
+            data = load_dataset(self.data)
         choose_threads(len(data.labels))
         train, held_out = split_off(data.train, self.validation)
         folder = self.out or Path("models") / data.name
+        if not is_text(folder.resolve().name):
+            raise TrainingError(f"--out {str(folder)!r}: the folder's name is the model's, and it is not UTF-8.")
         fingerprint = data.fingerprint()
         purpose = f"{self.recipe} validation={self.validation} data={fingerprint}"
         run = Fit([self.recipe], train, held_out, len(data.labels), device, processes=processes)

@@ -33,11 +33,13 @@ def load_folder(path: Path, test_size: float, *, skip_unreadable: bool) -> Datas
     """
     parts = _parts(path)
     try:
-        labels = tuple(sorted(entry.name for entry in parts[0].iterdir() if _visible(entry) and entry.is_dir()))
+        labels = _classes(parts[0])
     except OSError as error:
         raise DataError(f"folder:{path} can't be read: {error.strerror}.") from error
     if not labels:
         raise DataError(f"{parts[0]} has no sub-folders; put the images of each class into a folder of its own.")
+    for unknown in set(_classes(parts[-1])) - set(labels):
+        raise DataError(f"{parts[-1]} has images of {unknown!r}, of which there are no training images.")
     splits = [_read_images(part, labels, skip_unreadable=skip_unreadable) for part in parts]
     return _with_test(path, labels, splits, test_size)
 
@@ -72,6 +74,10 @@ def _with_test(
     return Dataset(name, labels, *split_off(splits[0], test_size, option="--test-size"))
 
 
+def _classes(folder: Path) -> tuple[str, ...]:
+    return tuple(sorted(entry.name for entry in folder.iterdir() if _visible(entry) and entry.is_dir()))
+
+
 def _visible(path: Path) -> bool:
     return not path.name.startswith(".")
 
@@ -92,6 +98,8 @@ def _read_images(folder: Path, labels: tuple[str, ...], *, skip_unreadable: bool
             f"{len(failures)} of {len(failures) + len(images)} files can't be used; leave them out with "
             f"--skip-unreadable. The first: {failures[0]}"
         )
+    if not images:
+        raise DataError(f"{folder} has no images that can be used.")
     return Split(stack(images).view(-1, PIXELS), torch.tensor(class_ids, dtype=torch.int64))
 
 
@@ -127,6 +135,8 @@ def _map(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
         raise DataError(f"{path} does not exist; npy:DIR needs images.npy and labels.npy in DIR.") from error
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{path} is not a NumPy array: {str(error).splitlines()[0]}") from error
+    if not isinstance(array, np.ndarray):
+        raise DataError(f"{path} is an archive of NumPy arrays (.npz), not one of them.")
     return array
 
 

@@ -1,4 +1,4 @@
-"""The data sets that torchvision knows in MNIST's format: downloaded once, each file's MD5 checked."""
+"""The data sets that torchvision knows in MNIST's format: downloaded once, each download's MD5 checked."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from app.classifier.softmax import PIXELS
+from app.classifier.softmax import PIXELS, SIDE
 from training.datasets import Dataset
 from training.errors import DataError
 from training.splits import Split
@@ -63,6 +63,12 @@ def load_mnist(name: str, folder: Path) -> Dataset:
             "damaged files in it."
         ) from error
     labels = member.labels or tuple(train.classes[member.first_class :])
+    for part in (train, test):
+        if part.data.shape != (len(part.targets), SIDE, SIDE):
+            raise DataError(
+                f"{name}'s files in {folder / member.type_name / 'raw'} are not of one data set: images "
+                f"{list(part.data.shape)}, {len(part.targets)} labels."
+            )
     return Dataset(name, labels, *(_split(member, part.data, part.targets) for part in (train, test)))
 
 

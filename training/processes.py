@@ -23,11 +23,21 @@ class Processes:
     rank: int
     count: int
     restarted: bool  # torchrun started all anew after one had died
+    is_first_here: bool = True  # of those on this machine
 
     @property
     def leads(self) -> bool:
         """Whether this one writes files and talks to the terminal."""
         return self.rank == 0
+
+    @contextmanager
+    def first_here_goes_first(self) -> Iterator[None]:
+        """Let the others on each machine wait for the first one: what it has downloaded, they find there."""
+        if self.count > 1 and not self.is_first_here:
+            distributed.barrier()
+        yield
+        if self.count > 1 and self.is_first_here:
+            distributed.barrier()
 
     def part(self, minibatch: Tensor) -> Tensor:
         """This process's columns of a minibatch [n, B]; the parts are disjoint and make up the whole."""
@@ -58,6 +68,6 @@ def join(device: torch.device) -> Iterator[Processes]:
         "nccl" if device.type == "cuda" else "gloo", store=store, rank=rank, world_size=count
     )
     try:
-        yield Processes(rank, count, restarted=attempt > 0)
+        yield Processes(rank, count, restarted=attempt > 0, is_first_here=os.environ["LOCAL_RANK"] == "0")
     finally:
         distributed.destroy_process_group()

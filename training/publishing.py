@@ -61,7 +61,7 @@ def publish(
         evaluation=evaluation,
         seed_accuracies=seed_accuracies,
     )
-    write_report(folder / "report", model, history, evaluation, dataset.test)
     version = artifact.save(folder / artifact.FILE_NAME, model, metadata, pixel_statistics, conformal)
+    write_report(folder / "report", model, history, evaluation, dataset.test)
     write_card(folder, metadata, command=command, device=device, seconds=sum(scores.seconds for scores in history))
     return version

@@ -29,7 +29,7 @@ PICTURES = {
 _MISTAKES = "mistakes.png"  # shows the data set's own images, so it stays out of the repository
 _FIRST, _SECOND = "#2a6fbb", "#d1622b"
 _BINS = 15
-_MAX_INCHES = 40.0  # of the confusion matrix: at hundreds of classes its memory would be gigabytes
+_MAX_INCHES = 40.0  # of a picture's side: at hundreds of classes its memory would be gigabytes
 
 
 def write_report(
@@ -137,7 +137,7 @@ def _mistakes(probabilities: Tensor, test: Split | FileSplit, labels: list[str],
 
 def _sheet(count: int) -> tuple[Figure, list[Axes]]:
     rows = max(1, -(-count // 5))
-    figure = Figure(figsize=(9, 2 * rows), layout="constrained")
+    figure = Figure(figsize=(9, min(2.0 * rows, _MAX_INCHES)), layout="constrained")
     cells: list[Axes] = list(figure.subplots(rows, 5, squeeze=False).flat)
     for axes in cells:
         axes.set_axis_off()

@@ -1,6 +1,7 @@
 """`python -m training` as a user runs it."""
 
 import json
+import os
 import resource
 from pathlib import Path
 
@@ -61,15 +62,18 @@ def test_json_has_a_line_per_epoch_and_one_for_the_model(training: CommandLine, 
     assert events[2]["version"] == artifact.load(tmp_path / "m" / artifact.FILE_NAME).version
 
 
-def test_a_run_that_diverges_leaves_the_old_model_whole(training: CommandLine, data_dir: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [["--lr", "1e30"], ["--lr", "3e38", "--epochs", "1", "--batch-size", "1000000000"]])
+def test_a_run_that_diverges_leaves_the_old_model_whole(
+    training: CommandLine, data_dir: Path, tmp_path: Path, options: list[str]
+) -> None:
     folder = tmp_path / "m"
     training("fit", "--data-dir", data_dir, "--out", folder, "--epochs", "1")
     before = (folder / artifact.FILE_NAME).read_bytes()
 
-    result = training("fit", "--data-dir", data_dir, "--out", folder, "--lr", "1e30")
+    result = training("fit", "--data-dir", data_dir, "--out", folder, *options)
 
     assert result.exit_code == 2
-    assert "nothing was saved" in result.stderr
+    assert "is too high for these data; nothing was saved" in result.stderr
     assert (folder / artifact.FILE_NAME).read_bytes() == before
 
 
@@ -81,6 +85,36 @@ def test_cuda_without_cuda_is_one_line_before_any_work(training: CommandLine, tm
     assert result.stderr.startswith("error: --device cuda: torch")
     assert len(result.stderr.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_minibatch_of_more_than_all_images_is_all_images(
+    training: CommandLine, data_dir: Path, tmp_path: Path
+) -> None:
+    result = training("fit", "--data-dir", data_dir, "--out", tmp_path / "m", "--batch-size", "1000000000000")
+
+    assert result.exit_code == 0
+    assert artifact.load(tmp_path / "m" / artifact.FILE_NAME).metadata.hyperparameters["batch_size"] == 10**12
+
+
+def test_a_report_that_cannot_be_written_loses_no_model(training: CommandLine, data_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "report").write_text("not a folder")
+
+    result = training("fit", "--data-dir", data_dir, "--out", tmp_path, "--epochs", "1")
+
+    assert result.exit_code == 2
+    assert artifact.load(tmp_path / artifact.FILE_NAME).metadata.name == tmp_path.name
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--seeds", "0"], ["--stream"], ["--out", os.fsdecode(b"/tmp/model-\xff")]],
+    ids=["seeds", "stream", "out"],
+)
+def test_options_that_mean_nothing_are_refused(training: CommandLine, data_dir: Path, options: list[str]) -> None:
+    result = training("fit", "--data-dir", data_dir, *options)
+
+    assert result.exit_code == 2
+    assert options[0] in result.stderr
 
 
 def test_an_unknown_data_set_is_one_line(training: CommandLine, tmp_path: Path) -> None:
@@ -96,14 +130,16 @@ def test_a_sweep_prints_a_ranking_and_saves_the_best(training: CommandLine, data
 
     result = training(
         *("sweep", "--data-dir", data_dir, "--out", folder, "--epochs", "3", "--batch-size", "50"),
-        *("--lr", "0.0001,0.1", "--weight-decay", "0", "--seeds", "3,4", "--save", "--json"),
+        *("--lr", "0.0001,0.1", "--weight-decay", "0", "--seeds", "3,4", "--skip-unreadable", "--save", "--json"),
     )
 
     *settings, _, _, _, saved = (json.loads(line) for line in result.stdout.splitlines())
     assert [setting["place"] for setting in settings] == [1, 2, 3, 4]
     assert settings[0]["recipe"]["lr"] == 0.1
     assert saved["event"] == "saved"
-    assert "fit --epochs 3" in (folder / "README.md").read_text()
+    card = (folder / "README.md").read_text()
+    assert "fit --epochs 3" in card
+    assert "--skip-unreadable" in card
 
 
 def test_numbers_that_are_none_are_refused(training: CommandLine) -> None:

@@ -1,6 +1,7 @@
 """Data sets: what is read, and what is refused in one line that names the culprit."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.training.conftest import make_split
+from tests.training.conftest import make_split, write_idx
 from training.catalog import DataOptions, entries, load_dataset
 from training.datasets import Dataset
 from training.errors import DataError
@@ -42,6 +43,13 @@ def test_data_that_are_damaged_are_refused_with_the_folder_to_mend(data_dir: Pat
         load("fashion-mnist", data_dir)
 
 
+def test_images_and_labels_of_different_data_sets_are_refused(data_dir: Path) -> None:
+    write_idx(data_dir / "FashionMNIST" / "raw" / "t10k-labels-idx1-ubyte", torch.zeros(7, dtype=torch.uint8))
+
+    with pytest.raises(DataError, match=r"raw are not of one data set: images \[\d+, 28, 28\], 7 labels"):
+        load("fashion-mnist", data_dir)
+
+
 def test_a_folder_of_images_is_read_as_the_service_reads_them(tmp_path: Path) -> None:
     write_images(tmp_path / "letters", make_split(20, class_count=2), ("ex", "why"))
 
@@ -69,6 +77,51 @@ def test_unreadable_images_are_named_counted_and_skipped_only_when_told_to(tmp_p
     with pytest.raises(DataError, match=r"2 of 22 files .*--skip-unreadable.*broken\.png"):
         load(f"folder:{tmp_path}")
     assert len(load(f"folder:{tmp_path}", skip_unreadable=True).train) == 16
+
+
+def test_test_images_of_a_class_that_is_not_trained_are_refused(tmp_path: Path) -> None:
+    write_images(tmp_path / "train", make_split(20, class_count=2), ("ex", "why"))
+    write_images(tmp_path / "test", make_split(6, class_count=3), ("ex", "why", "zed"))
+
+    with pytest.raises(DataError, match=r"test has images of 'zed', of which there are no training images"):
+        load(f"folder:{tmp_path}")
+
+
+def test_a_part_without_images_that_can_be_used_is_refused(tmp_path: Path) -> None:
+    write_images(tmp_path / "train", make_split(20, class_count=2), ("ex", "why"))
+    (tmp_path / "test" / "ex").mkdir(parents=True)
+    with pytest.raises(DataError, match="test has no images"):
+        load(f"folder:{tmp_path}")
+
+    (tmp_path / "test" / "ex" / "broken.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match="test has no images that can be used"):
+        load(f"folder:{tmp_path}", skip_unreadable=True)
+
+
+def test_a_class_whose_name_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    write_images(tmp_path / "images", make_split(20, class_count=2), ("ex", os.fsdecode(b"wh\xff")))
+    write_npy(tmp_path / "arrays", make_split(20, class_count=2))
+    (tmp_path / "arrays" / "classes.json").write_text('["ex", "wh\\ud800"]')
+
+    for name in ("folder:images", "npy:arrays"):
+        kind, _, folder = name.partition(":")
+        with pytest.raises(DataError, match=r"has the name 'wh.*', which is not UTF-8"):
+            load(f"{kind}:{tmp_path / folder}")
+
+
+def test_an_archive_is_not_taken_for_an_array(tmp_path: Path) -> None:
+    with (tmp_path / "images.npy").open("wb") as file:
+        np.savez(file, np.zeros((4, 28, 28), np.uint8))
+
+    with pytest.raises(DataError, match=r"images\.npy is an archive"):
+        load(f"npy:{tmp_path}")
+
+
+def test_only_arrays_are_streamed(tmp_path: Path) -> None:
+    write_images(tmp_path, make_split(20, class_count=2), ("ex", "why"))
+
+    with pytest.raises(DataError, match=r"--stream reads npy:"):
+        load(f"folder:{tmp_path}", stream=True)
 
 
 def test_arrays_bring_their_class_names(tmp_path: Path) -> None:
