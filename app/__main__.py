@@ -1,7 +1,6 @@
 """`python -m app`: serve the models; `predict` and `explain` answer in the terminal. Flags win over SOFTMAX_*."""
 
 import importlib
-import math
 import os
 import sys
 from collections.abc import Iterator
@@ -41,10 +40,10 @@ cli = typer.Typer(cls=_Commands, add_completion=False, pretty_exceptions_enable=
 @cli.callback(invoke_without_command=True)
 def serve(
     context: typer.Context,
-    host: Annotated[str | None, typer.Option(help="address to listen on  [default: 127.0.0.1]")] = None,
-    port: Annotated[int | None, typer.Option(help="port to listen on  [default: 8000]")] = None,
-    workers: Annotated[int | None, typer.Option(help="processes that answer  [default: 1]")] = None,
-    models_dir: Annotated[Path | None, typer.Option(help="folder of the models  [default: models]")] = None,
+    host: Annotated[str | None, typer.Option(help="address to listen on", show_default="127.0.0.1")] = None,
+    port: Annotated[int | None, typer.Option(help="port to listen on", show_default="8000")] = None,
+    workers: Annotated[int | None, typer.Option(help="processes that answer", show_default="1")] = None,
+    models_dir: Annotated[Path | None, typer.Option(help="folder of the models", show_default="models")] = None,
     *,
     allow_anonymous: Annotated[
         bool | None, typer.Option("--allow-anonymous", help="listen beyond this machine even without API keys")
@@ -69,6 +68,7 @@ def serve(
             err=True,
         )
         sys.exit(2)
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # one process needs none, and several get one of their own
     with _shared_metrics() if settings.workers > 1 else nullcontext():
         config = uvicorn.Config(
             "app.main:create_app",
@@ -81,7 +81,6 @@ def serve(
             access_log=False,
             http="app.connections:Connection",
             ws="none",
-            timeout_keep_alive=math.ceil(settings.idle_seconds),
             timeout_graceful_shutdown=settings.stop_seconds,
             log_config=logs.configuration(settings.log_format),
         )
@@ -113,4 +112,8 @@ def _complaint(problem: ErrorDetails) -> str:
 
 
 if __name__ == "__main__":
-    cli(prog_name="python -m app")
+    try:
+        cli(prog_name="python -m app")
+    except OSError as error:  # a folder or a disk that can't be written
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)

@@ -24,6 +24,10 @@ class Access:
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
 
+    def refresh(self) -> None:
+        """Read the file of the keys again if it has changed."""
+        self._keys.refresh()
+
     def check(self, method: str, path: str, headers: dict[bytes, bytes]) -> None:
         """Do nothing where the request may be answered.
 

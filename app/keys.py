@@ -2,19 +2,16 @@
 
 import hmac
 import logging
-import os
 import re
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
-from time import monotonic
 
 __all__ = ["Keys", "check_keys", "read_keys"]
 
 logger = logging.getLogger(__name__)
 
 _KEY = re.compile(r"[\x21-\x2b\x2d-\x7e]{16,}")
-_SECONDS_BETWEEN_LOOKS = 1.0  # at the file
 
 
 def check_keys(keys: Iterable[str]) -> None:
@@ -51,7 +48,7 @@ def read_keys(path: Path) -> list[str]:
 
 
 class Keys:
-    """The keys that are accepted, as digests; those of the file are read again when it changes."""
+    """The keys that are accepted, as digests."""
 
     def __init__(self, keys: Iterable[str], path: Path | None = None) -> None:
         """Read the file, if there is one.
@@ -62,31 +59,28 @@ class Keys:
         self._fixed = _digests(keys)
         self._path = path
         self._seen = _state(path)
-        self._next_look = monotonic() + _SECONDS_BETWEEN_LOOKS
         self._digests = self._fixed if path is None else self._fixed + _digests(read_keys(path))
 
     def accept(self, key: bytes) -> bool:
         """Whether the key is one of them; takes as long whichever it is, or none."""
-        if self._path is not None and monotonic() >= self._next_look:
-            self._look(self._path)
         presented = sha256(key).digest()
         accepted = False
         for digest in self._digests:
             accepted |= hmac.compare_digest(digest, presented)
         return accepted
 
-    def _look(self, path: Path) -> None:
-        self._next_look = monotonic() + _SECONDS_BETWEEN_LOOKS
-        state = _state(path)
-        if state == self._seen:
+    def refresh(self) -> None:
+        """Read the file again if it has changed; where it has no good keys now, those that were read before stay."""
+        state = _state(self._path)
+        if self._path is None or state == self._seen:
             return
         self._seen = state
         try:
-            self._digests = self._fixed + _digests(read_keys(path))
+            self._digests = self._fixed + _digests(read_keys(self._path))
         except ValueError as error:
-            logger.error("API keys in %s: %s The keys read before stay.", path, error)
+            logger.error("API keys in %s: %s The keys read before stay.", self._path, error)
         else:
-            logger.info("API keys read again from %s; %d are accepted now.", path, len(self._digests))
+            logger.info("API keys read again from %s; %d are accepted now.", self._path, len(self._digests))
 
 
 def _digests(keys: Iterable[str]) -> tuple[bytes, ...]:
@@ -95,7 +89,7 @@ def _digests(keys: Iterable[str]) -> tuple[bytes, ...]:
 
 def _state(path: Path | None) -> tuple[int, ...] | None:
     try:
-        found = os.stat(path) if path is not None else None  # noqa: PTH116 - Path.stat takes twice as long
+        found = path.stat() if path is not None else None
     except OSError:
         return None
     return None if found is None else (found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size)

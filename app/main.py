@@ -138,10 +138,15 @@ def _end_with_launcher() -> None:
 
 
 async def _follow_files(parts: Components) -> None:
-    """Serve what the models folder holds, as it changes; files are read in a thread, while the service answers."""
+    """Serve what the models folder holds, and accept the keys in their file, as they change.
+
+    Files are read in a thread, while the service answers.
+    """
     while True:
         await asyncio.sleep(parts.settings.models_poll_seconds)
         try:
+            if parts.access is not None:
+                await asyncio.to_thread(parts.access.refresh)
             parts.telemetry.count_changes(await asyncio.to_thread(parts.models.refresh))
         except Exception:
             logger.exception("The models folder could not be looked at; what is loaded goes on being served.")

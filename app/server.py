@@ -7,6 +7,7 @@ none, and those that wait are accepted.
 
 import asyncio
 import ctypes
+import logging
 import multiprocessing
 import os
 import socket
@@ -22,6 +23,8 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess
 
 __all__ = ["run"]
+
+logger = logging.getLogger(__name__)
 
 _ACCEPTED_AT_ONCE = 16
 _LAST_ONES_SECONDS = 0.3  # for the connections that wait to be accepted
@@ -68,7 +71,11 @@ class _Workers(Multiprocess):
 
 def run(config: uvicorn.Config, drain_seconds: float) -> None:
     """Serve until a signal ends it; where it can't start, exit with uvicorn's code for that."""
-    listener = config.bind_socket()
+    try:
+        listener = config.bind_socket()
+    except (SystemExit, UnicodeError):  # uvicorn has logged the system's reason
+        logger.error("%s, port %d, can't be listened on: see SOFTMAX_HOST and SOFTMAX_PORT.", config.host, config.port)
+        sys.exit(STARTUP_FAILURE)
     if config.workers > 1:
         _fork_workers()
         _Workers(config, [listener], drain_seconds).run()

@@ -2,7 +2,7 @@
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -21,6 +21,8 @@ from app.keys import check_keys, read_keys
 
 __all__ = ["LogFormat", "Settings"]
 
+_Text = TypeVar("_Text", str, Path)
+
 LogFormat = Literal["auto", "json", "console"]
 
 
@@ -28,9 +30,24 @@ def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _split_keys(value: object) -> object:
+    keys = _split(value)
+    if keys == []:
+        raise ValueError("There is no key in it; unset it to let everybody ask.")
+    return keys
+
+
 def _checked_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     check_keys(key.get_secret_value() for key in keys)
     return keys
+
+
+def _utf8(value: _Text) -> _Text:
+    try:
+        str(value).encode()
+    except UnicodeEncodeError:
+        raise ValueError("It is not UTF-8.") from None
+    return value
 
 
 def _checked_file(path: Path) -> Path:
@@ -42,20 +59,24 @@ class Settings(BaseSettings):
     """Each field is the environment variable SOFTMAX_<FIELD>; sizes may be written like `1MiB`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="SOFTMAX_", env_ignore_empty=True, frozen=True, hide_input_in_errors=True
+        env_prefix="SOFTMAX_", env_ignore_empty=True, frozen=True, hide_input_in_errors=True, allow_inf_nan=False
     )
 
-    models_dir: Path = Field(default=Path("models"), description="each sub-folder with a model.safetensors is a model")
-    default_model: str | None = Field(
+    models_dir: Annotated[Path, AfterValidator(_utf8)] = Field(
+        default=Path("models"), description="each sub-folder with a model.safetensors is a model"
+    )
+    default_model: Annotated[str, AfterValidator(_utf8)] | None = Field(
         default=None, description="answers when the caller names none; unset: fashion-mnist, else the first by name"
     )
     min_accuracy: float | None = Field(
         default=None, ge=0, le=1, description="models of a lower test accuracy are refused; unset: none is"
     )
     models_poll_seconds: PositiveFloat = Field(
-        default=0.25, le=60, description="time between looks at the models folder; a change is served after two looks"
+        default=0.25,
+        le=60,
+        description="between looks at the models folder and the keys' file; a new model is served after two looks",
     )
-    host: str = "127.0.0.1"
+    host: Annotated[str, AfterValidator(_utf8)] = "127.0.0.1"
     port: NonNegativeInt = Field(default=8000, le=65535)
     workers: PositiveInt = Field(default=1, description="processes that answer, each with one thread of torch")
     max_image_bytes: ByteSize = Field(default=ByteSize(2**20), description="largest image file")
@@ -80,9 +101,9 @@ class Settings(BaseSettings):
         default=2, description="between SIGTERM, which makes the service unready, and the end of listening"
     )
     stop_seconds: PositiveInt = Field(default=10, description="for the requests in work to end after that")
-    api_keys: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split), AfterValidator(_checked_keys)] = (
-        Field(default=(), description="keys that are accepted, comma separated; unset: everybody may ask")
-    )
+    api_keys: Annotated[
+        tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_keys), AfterValidator(_checked_keys)
+    ] = Field(default=(), description="keys that are accepted, comma separated; unset: everybody may ask")
     api_keys_file: Annotated[Path, AfterValidator(_checked_file)] | None = Field(
         default=None, description="file with more of them, one a line, read again when it changes"
     )

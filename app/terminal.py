@@ -3,6 +3,8 @@
 A file that can't be classified is named on standard error, the others are answered, and the exit code is 2.
 """
 
+import logging
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,14 +32,14 @@ _UNREADABLE = 2  # exit code
 _WARNINGS = {"inverted": "The image looks inverted: ask for --invert if it is dark on light."}
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="image files")]
-ModelName = Annotated[str | None, typer.Option("--model", help="name of the model  [default: the default model]")]
+ModelName = Annotated[str | None, typer.Option("--model", help="name of the model", show_default="the default model")]
 ModelsFolder = Annotated[Path, typer.Option("--models-dir", envvar="SOFTMAX_MODELS_DIR", help="folder of the models")]
 Resize = Annotated[bool, typer.Option("--resize", help="fit an image of any size into 28×28")]
 Invert = Annotated[bool, typer.Option("--invert", help="turn dark-on-light into light-on-dark")]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON object a line and file, as over HTTP")]
 Top = Annotated[int, typer.Option("--top", min=1, help="how many classes a file are shown")]
 Against = Annotated[str | None, typer.Option("--against", help="label to hold the answer against")]
-Picture = Annotated[Path | None, typer.Option("--picture", help="folder for a picture of each explanation")]
+Picture = Annotated[Path | None, typer.Option("--picture", help="folder for a picture of each, FILE.explanation.png")]
 
 
 @cli.command()
@@ -77,6 +79,10 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Show why each image is answered as it is, and how little would change the answer."""
+    names = [file.stem for file in files]
+    if picture is not None and len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise typer.BadParameter(f"Several files are called {twice!r}, and so would their pictures be.")
     loaded = _load(models_dir, model, against)
     table = _table("file", "label", "logit", "= bias", "+ pixels", "next label", "L2 away", "L∞ away")
     images = _Images(files, resize=resize, invert=invert)
@@ -85,7 +91,7 @@ def explain(
         found = report(loaded.predict(image), explanation)
         if picture is not None:
             picture.mkdir(parents=True, exist_ok=True)
-            (picture / f"{file.stem}.png").write_bytes(draw(explanation, image, loaded.metadata.labels))
+            (picture / f"{file.stem}.explanation.png").write_bytes(draw(explanation, image, loaded.metadata.labels))
         if as_json:
             _print_json(file, found)
         else:
@@ -128,6 +134,7 @@ class _Images:
 
 
 def _load(models_dir: Path, name: str | None, against: str | None = None) -> LiveModel:
+    logging.getLogger("app").addHandler(logging.NullHandler())  # the error says it, too
     try:
         model = LiveModels(models_dir).get(name)
         if against is not None:
@@ -146,7 +153,8 @@ def _table(*headers: str) -> Table:
 
 
 def _print_json(file: Path, answer: Prediction | ExplanationReport) -> None:
-    sys.stdout.buffer.write(orjson.dumps({"file": str(file), **answer}) + b"\n")
+    name = os.fsencode(file).decode("utf-8", "replace")
+    sys.stdout.buffer.write(orjson.dumps({"file": name, **answer}) + b"\n")
 
 
 def _add_rows(table: Table, file: Path, prediction: Prediction, top: int) -> None:

@@ -5,6 +5,7 @@ Drawn with Pillow alone. Blue speaks for a class and orange against it, a pair t
 
 import io
 from collections.abc import Sequence
+from functools import cache
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
@@ -28,6 +29,7 @@ _FAINT = (98, 106, 120)
 _FOR = (0, 90, 181)
 _AGAINST = (214, 92, 0)
 _LONGEST_LABEL = 24  # characters
+_COMPRESSION = 1  # of 9: 46 KB instead of 34, in three fifths of the time
 
 
 def draw(explanation: Explanation, pixels: bytes, labels: Sequence[str]) -> bytes:
@@ -63,7 +65,7 @@ def draw(explanation: Explanation, pixels: bytes, labels: Sequence[str]) -> byte
         sheet.text((left, _TOP + _TILE + 48), note, fill=_FAINT, font=_fitting_font(note, 17))
     _draw_key(sheet, strongest)
     file = io.BytesIO()
-    canvas.save(file, "PNG")
+    canvas.save(file, "PNG", compress_level=_COMPRESSION)
     return file.getvalue()
 
 
@@ -129,6 +131,7 @@ def _fitting_font(text: str, size: int) -> ImageFont.FreeTypeFont:
     return _font(size if length <= _TILE else max(9, int(size * _TILE / length)))
 
 
+@cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
     font = ImageFont.load_default(size)
     if not isinstance(font, ImageFont.FreeTypeFont):

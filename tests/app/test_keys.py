@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from app import keys
 from app.keys import Keys, read_keys
 
 FIRST, SECOND, THIRD = (f"{name}-key-of-32-characters-000" for name in ("first", "second", "third"))
@@ -17,11 +16,6 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "keys"
     path.write_text(f"# of the shop\n{FIRST}\n\n  {SECOND}  \n")
     return path
-
-
-@pytest.fixture
-def looked_at_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys, "_SECONDS_BETWEEN_LOOKS", 0.0)
 
 
 def replace(path: Path, text: str) -> None:
@@ -67,17 +61,16 @@ def test_the_keys_of_the_settings_and_of_the_file_are_accepted_and_no_others(fil
     assert not any(accepted.accept(key) for key in (b"", FIRST[:-1].encode(), f"{FIRST} ".encode(), b"\xff" * 32))
 
 
-@pytest.mark.usefixtures("looked_at_every_time")
 def test_a_changed_file_is_read_again(file: Path) -> None:
     accepted = Keys([], file)
 
     replace(file, f"{THIRD}\n")
+    accepted.refresh()
 
     assert accepted.accept(THIRD.encode())
     assert not accepted.accept(FIRST.encode())
 
 
-@pytest.mark.usefixtures("looked_at_every_time")
 @pytest.mark.parametrize("damage", ["emptied", "removed"])
 def test_a_file_that_goes_bad_leaves_the_keys_and_is_told_once(
     file: Path, damage: str, caplog: pytest.LogCaptureFixture
@@ -88,6 +81,8 @@ def test_a_file_that_goes_bad_leaves_the_keys_and_is_told_once(
         file.write_text("")
     else:
         file.unlink()
+    accepted.refresh()
+    accepted.refresh()
 
     assert accepted.accept(FIRST.encode())
     assert accepted.accept(SECOND.encode())
@@ -96,17 +91,19 @@ def test_a_file_that_goes_bad_leaves_the_keys_and_is_told_once(
     assert FIRST not in caplog.text
 
 
-def test_an_unchanged_file_is_not_read_again(file: Path) -> None:
+def test_an_unchanged_file_is_not_read_again(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
     accepted = Keys([], file)
 
-    seen = file.stat()
-    file.write_text(f"# of the shop\n{THIRD[: len(FIRST)]}\n\n  {SECOND}  \n"[: seen.st_size])
-    os.utime(file, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    accepted.refresh()
+    assert not caplog.records
 
-    assert accepted.accept(FIRST.encode())
+    replace(file, f"{THIRD}\n")
+    accepted.refresh()
+    accepted.refresh()
+    assert len(caplog.records) == 1
 
 
-@pytest.mark.usefixtures("looked_at_every_time")
 def test_a_file_that_only_its_rights_tell_apart_is_read_again(file: Path) -> None:
     accepted = Keys([], file)
     assert accepted.accept(FIRST.encode())
@@ -116,6 +113,7 @@ def test_a_file_that_only_its_rights_tell_apart_is_read_again(file: Path) -> Non
         opened.write(f"{THIRD}\n".ljust(seen.st_size, "\n"))
     file.chmod(0o600)
     os.utime(file, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    accepted.refresh()
 
     assert accepted.accept(THIRD.encode())
     assert not accepted.accept(FIRST.encode())

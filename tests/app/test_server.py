@@ -1,5 +1,6 @@
 """The service as a process of its own, over a socket."""
 
+import os
 import selectors
 import signal
 import socket
@@ -65,10 +66,21 @@ def test_ctrl_c_ends_the_service_without_a_traceback(models_dir: Path) -> None:
     assert process.returncode in {0, -signal.SIGINT}
 
 
-def test_a_wrong_setting_is_one_line_and_exit_code_2() -> None:
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("PORT", "70000", "=70000: Input should be less than or equal to 65535."),
+        ("IDLE_SECONDS", "inf", "=inf: Input should be a finite number."),
+        ("MODELS_DIR", os.fsdecode(b"\xff"), "=\\udcff: It is not UTF-8."),
+        ("HOST", os.fsdecode(b"\xff"), "=\\udcff: It is not UTF-8."),
+        ("API_KEYS", ",", ": There is no key in it; unset it to let everybody ask."),
+    ],
+)
+def test_a_wrong_setting_is_one_line_and_exit_code_2(name: str, value: str, complaint: str) -> None:
     result = subprocess.run(
-        [sys.executable, "-m", "app", "--port", "70000"],
+        [sys.executable, "-m", "app"],
         cwd=REPOSITORY,
+        env=os.environ | {f"SOFTMAX_{name}": value},
         capture_output=True,
         text=True,
         timeout=60,
@@ -76,7 +88,7 @@ def test_a_wrong_setting_is_one_line_and_exit_code_2() -> None:
     )
 
     assert result.returncode == 2
-    assert result.stderr == "SOFTMAX_PORT=70000: Input should be less than or equal to 65535.\n"
+    assert result.stderr == f"SOFTMAX_{name}{complaint}\n"
 
 
 def test_several_models_are_served_side_by_side(models_dir: Path) -> None:

@@ -1,6 +1,7 @@
 """`python -m app predict` and `explain`: the answers of the service, without it."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -100,7 +101,41 @@ def test_the_explanation_is_drawn_on_request(boot: Path, models_dir: Path, tmp_p
     result = run("explain", boot, "--picture", tmp_path / "pictures", "--models-dir", models_dir)
 
     assert result.exit_code == 0
-    assert (tmp_path / "pictures" / "boot [1].png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "pictures" / "boot [1].explanation.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_pictures_of_files_with_one_name_are_refused_before_any_is_drawn(boot: Path, models_dir: Path) -> None:
+    result = run("explain", boot, boot, "--picture", boot.parent, "--models-dir", models_dir)
+
+    assert result.exit_code == 2
+    assert "Several files are called 'boot [1]'" in result.stderr
+    assert [entry.name for entry in boot.parent.glob("boot*")] == [boot.name]
+
+
+def test_what_cannot_be_written_is_one_line(boot: Path, models_dir: Path) -> None:
+    command = [sys.executable, "-m", "app", "explain", str(boot), "--models-dir", str(models_dir), "--picture"]
+
+    result = subprocess.run([*command, str(boot)], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+
+    assert result.returncode == 2
+    assert result.stderr == f"error: [Errno 17] File exists: '{boot}'\n"
+
+
+def test_a_folder_without_models_is_told_once(boot: Path) -> None:
+    command = [sys.executable, "-m", "app", "predict", str(boot), "--models-dir", str(boot)]
+
+    result = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+
+    assert result.returncode == 2
+    assert result.stderr == f"Models folder {boot} can't be read: Not a directory.\n"
+
+
+def test_a_file_name_that_is_not_utf8_is_shown_as_far_as_it_is(boot: Path, models_dir: Path) -> None:
+    file = boot.rename(boot.with_name(os.fsdecode(b"b\xffot.png")))
+
+    result = run("predict", file, "--json", "--models-dir", models_dir)
+
+    assert Path(json.loads(result.stdout)["file"]).name == "b\ufffdot.png"
 
 
 @pytest.mark.parametrize("options", [("--model", "nope"), ("--against", "Hat")])

@@ -81,6 +81,7 @@ def test_a_port_in_use_is_one_line_and_a_failure(models_dir: Path, workers: str)
 
     assert result.returncode not in {0, -signal.SIGTERM}
     assert "address already in use" in result.stderr.lower()
+    assert f"127.0.0.1, port {port}, can't be listened on: see SOFTMAX_HOST and SOFTMAX_PORT." in result.stderr
     assert "Traceback" not in result.stderr
 
 

@@ -1,11 +1,15 @@
 """`POST /explain` and `GET /models/{name}/templates` over HTTP."""
 
 import io
+from typing import cast
 
 import httpx
 import pytest
 from PIL import Image
 
+from app.components import Components
+from app.front import Call, DirectRoute
+from app.routes.explain import router
 from tests.conftest import LABELS
 from tests.drawings import png
 
@@ -65,6 +69,18 @@ async def test_an_unknown_label_is_refused_with_the_list(client: httpx.AsyncClie
     assert answer.status_code == 422
     assert "'Hat'" in answer.json()["detail"]
     assert all(label in answer.json()["detail"] for label in LABELS)
+
+
+@pytest.mark.parametrize(
+    ("accept", "light"), [(b"*/*", True), (b"application/json, image/png;q=0.5", True), (b"image/png", False)]
+)
+def test_pictures_are_drawn_beside_the_event_loop(accept: bytes, light: bool) -> None:  # noqa: FBT001
+    [route] = router.routes
+    assert isinstance(route, DirectRoute)
+
+    call = Call("/explain", b"", {b"accept": accept}, b"id", cast("Components", None))
+
+    assert route.is_light(call, 1000) == light
 
 
 async def test_a_client_that_asks_for_png_gets_the_picture(client: httpx.AsyncClient) -> None:
