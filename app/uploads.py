@@ -108,13 +108,14 @@ def read_images(call: Call) -> list[Upload]:
     """The images of a call, each to be decoded: the form's parts `files`.
 
     Raises:
-        BadRequestError: a form that can't be read, or that has no part `files` or too many.
+        BadRequestError: a form that can't be read, or that has no part `files`.
+        TooLargeError: it has too many.
         UnsupportedMediaTypeError: the body is not a form.
     """
     max_files = call.components.settings.max_batch_images
     files = _files(call, b"files", max_files)
     if len(files) > max_files:
-        raise BadRequestError(f"The form has {len(files)} files; the limit is {max_files}.")
+        raise TooLargeError(f"The form has {len(files)} files; the limit is {max_files}.")
     return files
 
 
@@ -159,7 +160,8 @@ def read_labeled_images(call: Call) -> list[LabeledImage]:
     """The images of a call, each to be decoded, and their labels: as many parts `file` as `label`, in one order.
 
     Raises:
-        BadRequestError: a form that can't be read, without images, with too many, or not one label for each.
+        BadRequestError: a form that can't be read, without images, or not one label for each.
+        TooLargeError: it has too many images.
         UnsupportedMediaTypeError: the body is not a form.
     """
     max_files = call.components.settings.max_batch_images
@@ -172,7 +174,7 @@ def read_labeled_images(call: Call) -> list[LabeledImage]:
             f"The form has {len(files)} parts named 'file' and {len(labels)} named 'label'; send one label a file."
         )
     if len(files) > max_files:
-        raise BadRequestError(f"The form has {len(files)} files; the limit is {max_files}.")
+        raise TooLargeError(f"The form has {len(files)} files; the limit is {max_files}.")
     return [LabeledImage(*pair) for pair in zip(files, labels, strict=True)]
 
 
@@ -183,7 +185,8 @@ def split_form(body: bytes | memoryview, boundary: bytes, max_parts: int) -> lis
     long for one image. The tests hold the two against each other.
 
     Raises:
-        BadRequestError: the body is not made of whole parts, or of more than `max_parts`.
+        BadRequestError: the body is not made of whole parts.
+        TooLargeError: it has more than `max_parts`.
     """
     delimiter = b"\r\n--" + boundary
     opening, *sections = (b"\r\n" + body).split(delimiter, max_parts + 1)
@@ -193,7 +196,7 @@ def split_form(body: bytes | memoryview, boundary: bytes, max_parts: int) -> lis
     del opening  # whatever stands before the first boundary, or after the last, means nothing
     if not epilogue.startswith(b"--"):
         if len(sections) == max_parts:
-            raise BadRequestError(f"The form has more than {max_parts} parts.")
+            raise TooLargeError(f"The form has more than {max_parts} parts, the limit for files and fields together.")
         raise BadRequestError("The form is cut off: its closing boundary is missing.")
     return [_part(section) for section in sections]
 

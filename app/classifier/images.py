@@ -150,7 +150,7 @@ def _check_frames(image: Image.Image, name: str) -> None:
 def _to_grayscale(image: Image.Image, name: str, *, background: int) -> Image.Image:
     image = _upright(image, name)
     if image.mode.startswith("I"):
-        return _scale_16_bit(image, name)
+        return _scale_16_bit(image, name, background=background)
     if image.mode in ("F", "LAB", "HSV"):
         raise UnsupportedModeError(
             f"{name} has {image.mode} pixels, which have no fixed grayscale range; send 1-, 8- or 16-bit gray, or RGB."
@@ -171,13 +171,17 @@ def _upright(image: Image.Image, name: str) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
-def _scale_16_bit(image: Image.Image, name: str) -> Image.Image:
+def _scale_16_bit(image: Image.Image, name: str, *, background: int) -> Image.Image:
     values = image.convert("I")
     low, high = cast("tuple[int, int]", values.getextrema())
     if low < 0 or high > 65535:
         raise UnsupportedModeError(f"{name} has values from {low} to {high}; 16-bit gray takes 0 to 65535.")
     # 65535 / 257 = 255; adding a half makes the cut to whole numbers a rounding.
-    return values.convert("F").point(lambda value: value * (1 / 257) + 0.5).convert("L")
+    gray = values.convert("F").point(lambda value: value * (1 / 257) + 0.5).convert("L")
+    transparent = image.info.get("transparency")  # a PNG may say so of one value
+    if isinstance(transparent, int):
+        gray.paste(background, mask=values.point([255 * (value == transparent) for value in range(65536)], "L"))
+    return gray
 
 
 def _letter_box(gray: Image.Image) -> Image.Image:

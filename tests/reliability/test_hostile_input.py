@@ -215,7 +215,7 @@ def test_a_file_name_is_never_a_path(server: str, tmp_path: Path) -> None:
         (FORM_TYPE, form(("image", PNG)), 400, "it has 'image'"),
         (FORM_TYPE, form(("file", b"")), 400, "is empty"),
         (FORM_TYPE, form(("file", PNG), ("file", PNG)), 400, "2 parts named 'file'"),
-        (FORM_TYPE, form(*[("other", b"x")] * 40), 400, "more than 17 parts"),
+        (FORM_TYPE, form(*[("other", b"x")] * 40), 413, "more than 17 parts"),
         (FORM_TYPE, multipart((b"X: " + b"x" * 4000 + b"\r\n" + FILE, PNG)), 400, "no readable"),
         (FORM_TYPE, multipart((b"Content-Disposition: attachment; name=file", PNG)), 400, "no readable"),
         (FORM_TYPE, multipart((b"Content-Disposition: form-data; filename=a.png", PNG)), 400, "no name"),
@@ -236,7 +236,7 @@ def test_a_form_that_can_t_be_read_is_refused(
 def test_a_form_of_endless_parts_is_refused(server: str, path: str, words: str) -> None:
     body = multipart(*[(b'Content-Disposition: form-data; name="x"', b"")] * 100_000)
 
-    assert_refused(post(server, path, body, FORM_TYPE), 400, words)
+    assert_refused(post(server, path, body, FORM_TYPE), 413, words)
 
 
 def test_a_form_within_a_form_is_a_file_that_is_no_image(server: str) -> None:
@@ -505,4 +505,4 @@ def test_as_many_images_as_are_allowed_are_answered_and_one_more_is_refused(serv
     more = post(server, "/predict/batch", form(*[("files", blank)] * 1025), FORM_TYPE)
 
     assert len(orjson.loads(most.content)["predictions"]) == 1024
-    assert_refused(more, 400, "1025 files", "1024")
+    assert_refused(more, 413, "1025 files", "1024")

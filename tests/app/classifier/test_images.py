@@ -88,6 +88,16 @@ def test_a_transparent_palette_color_is_black() -> None:
     assert set(read_pixels(drawings.encode(image, "GIF", transparency=1))) == {0}
 
 
+@pytest.mark.parametrize("invert", [False, True])
+def test_a_transparent_value_of_16_bit_gray_is_background(invert: bool) -> None:  # noqa: FBT001
+    values = [65535 if number % 3 else 514 for number in range(784)]
+    image = Image.frombytes("I;16", (28, 28), b"".join(value.to_bytes(2, "little") for value in values))
+
+    pixels = read_pixels(drawings.encode(image, "PNG", transparency=65535), invert=invert)
+
+    assert list(pixels) == [0 if number % 3 else 253 if invert else 2 for number in range(784)]
+
+
 def test_what_is_transparent_stays_background_when_inverting() -> None:
     image = Image.new("LA", (28, 28), (0, 0))
     image.paste((0, 255), (10, 10, 14, 14))

@@ -141,5 +141,5 @@ async def test_a_file_without_label_is_refused(client: httpx.AsyncClient) -> Non
 async def test_more_images_than_allowed_are_refused(client: httpx.AsyncClient, settings: Settings) -> None:
     answer = await send(client, *[(b"x", "Bag")] * (settings.max_batch_images + 1))
 
-    assert answer.status_code == 400
+    assert answer.status_code == 413
     assert f"the limit is {settings.max_batch_images}" in answer.json()["detail"]

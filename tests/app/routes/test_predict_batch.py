@@ -62,7 +62,7 @@ async def test_predictions_are_counted_one_by_one(client: httpx.AsyncClient) -> 
     ("contents", "status", "words"),
     [
         ([], 415, "send multipart/form-data"),
-        ([b"x"] * 4, 400, "4 files; the limit is 3"),
+        ([b"x"] * 4, 413, "4 files; the limit is 3"),
         ([b"x" * 900] * 3, 413, "the limit is 2,000"),
     ],
 )
