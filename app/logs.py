@@ -126,6 +126,7 @@ class RequestLog:
             dropped, self._dropped = self._dropped, 0
             told = {**_start(time(), "warning", "Lines of requests were dropped."), "dropped": dropped}
             lines.append(self._line(told))
+            size = len(lines[0])
         while self._waiting:
             line = self._line(_fields(self._waiting.popleft()))
             if size + len(line) > _MAX_WRITE:

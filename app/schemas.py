@@ -102,7 +102,7 @@ class BorderReport(TypedDict):
 
 
 class CounterfactualReport(TypedDict):
-    """The nearest image (by L2) that is answered differently, in 8-bit pixels, and the model's answer to it."""
+    """The nearest image (by L2) that is answered differently, rounded to 8-bit pixels, and the model's answer to it."""
 
     label: str
     confidence: float

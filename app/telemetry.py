@@ -196,7 +196,9 @@ def _forget_dead_workers(folder: Path) -> None:
     """Take processes that are gone out of the gauges; what they counted stays counted."""
     for path in folder.glob("gauge_live*.db"):
         pid = int(path.stem.rpartition("_")[2])
-        if not Path(f"/proc/{pid}").exists():
+        try:
+            os.kill(pid, 0)  # which only asks
+        except OSError:  # it is gone, or another user's process has its number
             mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
 
 

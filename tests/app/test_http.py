@@ -1,19 +1,12 @@
 """HTTP as a socket sees it: answers are whole and in order."""
 
 import re
-import socket
 
 import httpx
 import pytest
 
 from tests import drawings
-
-
-def connect(server: str) -> socket.socket:
-    host, port = server.removeprefix("http://").split(":")
-    client = socket.create_connection((host, int(port)), timeout=10)
-    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return client
+from tests.reliability.sockets import connect
 
 
 def test_pipelined_requests_are_answered_in_order(server: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 from app.classifier import artifact
 from tests import drawings
 from tests.conftest import make_metadata, make_model, running_server
+from tests.reliability.sockets import connect
 
 LIMIT = 0.6  # seconds, of each kind
 HEAD = b"POST /predict HTTP/1.1\r\nHost: s\r\nContent-Type: image/png\r\n"
@@ -22,11 +23,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     limits = {f"SOFTMAX_{phase}_SECONDS": str(LIMIT) for phase in ("HEADER", "BODY", "IDLE")}
     with running_server(folder, SOFTMAX_MAX_HEADER_BYTES="8KiB", **limits) as url:
         yield url
-
-
-def connect(server: str) -> socket.socket:
-    host, port = server.removeprefix("http://").split(":")
-    return socket.create_connection((host, int(port)), timeout=10)
 
 
 def read_to_the_end(client: socket.socket) -> tuple[bytes, float]:
