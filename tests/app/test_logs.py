@@ -144,7 +144,7 @@ def test_a_log_that_nobody_reads_delays_no_answer_and_tells_what_it_dropped(monk
         took = time.perf_counter() - started
         lines = read_until(pipe, "dropped")
 
-    assert took < 2
+    assert took < 20  # a slow machine needs a second; waiting 10 ms for each line would take 50
     told = [json.loads(line) for line in lines if '"dropped"' in line]
     assert told[0]["level"] == "warning"
     answered = sum('"request_id"' in line for line in lines)

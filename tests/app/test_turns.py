@@ -60,6 +60,20 @@ def in_one_turn(calls: list[Steps[Any]]) -> list[Any]:
     return results
 
 
+def test_no_more_may_wait_than_memory_is_meant_for_until_the_turn_is_over() -> None:
+    async def run() -> list[bool]:
+        turn, had_room = Turn(), []
+        turn.enter(asyncio.get_running_loop())
+        for _ in range(1024):
+            had_room.append(turn.has_room)
+            turn.wait(Asking(lambda: None))
+        had_room.append(turn.has_room)
+        await asyncio.sleep(0)
+        return [*had_room, turn.has_room]
+
+    assert asyncio.run(run()) == [True] * 1024 + [False, True]
+
+
 @pytest.mark.parametrize("count", [1, 3, 4, 31, 32, 33, 40])
 def test_each_call_is_answered_as_it_would_be_alone(models: list[LiveModel], count: int) -> None:
     asked = [(models[number % 2], image) for number, image in enumerate(IMAGES[:count])]
