@@ -54,7 +54,6 @@ __all__ = [
     "DirectRoute",
     "Front",
     "Match",
-    "declared_length",
 ]
 
 _REQUEST_ID = re.compile(rb"[!#-\[\]-~]{1,128}")  # printable, and the same in JSON
@@ -356,7 +355,7 @@ async def _read_body(receive: Receive, call: Call, max_bytes: int, add: Callable
         OverCapacityError: with all other bodies, it is more than may wait.
         ClientDisconnect: the client went away before its end.
     """
-    declared = declared_length(call.header_fields)
+    declared = _declared_length(call.header_fields)
     if declared is not None and declared > max_bytes:
         raise TooLargeError(f"The body has {declared:,} bytes; the limit is {max_bytes:,}.")
     chunks: list[bytes] = []
@@ -375,7 +374,7 @@ async def _read_body(receive: Receive, call: Call, max_bytes: int, add: Callable
         chunks.append(chunk)
 
 
-def declared_length(header_fields: dict[bytes, bytes]) -> int | None:
+def _declared_length(header_fields: dict[bytes, bytes]) -> int | None:
     """How many bytes the body will have, if its headers tell; of absurdly many digits, the first some count."""
     declared = header_fields.get(b"content-length", b"0")
     if b"transfer-encoding" in header_fields or not declared.isdigit():

@@ -1,6 +1,6 @@
 """Query options and response bodies. Bodies are typed dicts: what is built is what is sent."""
 
-from typing import Any, NotRequired
+from typing import NotRequired
 
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
@@ -226,6 +226,3 @@ class Metrics(TypedDict):
     model: ModelReference
     evaluation: Evaluation
     live: LiveFigures
-
-
-ProblemResponses = dict[int | str, dict[str, Any]]

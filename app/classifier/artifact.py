@@ -39,6 +39,7 @@ __all__ = ["FILE_NAME", "Artifact", "load", "replace_file", "save"]
 FILE_NAME = "model.safetensors"
 _METADATA_KEY = "softmax_serving"
 _CHECKSUM_KEY = "sha256"
+_KNOWN_KEYS = {_METADATA_KEY, _CHECKSUM_KEY, "format"}  # the last is what other writers of safetensors add
 _CHECKSUM_FIELD = '"sha256":"%s"'
 _NO_CHECKSUM = "0" * 64
 _CONFORMAL = "conformal.probabilities"
@@ -113,6 +114,8 @@ def load(path: Path) -> Artifact:
     answers = model.probabilities(to_inputs(tensors["check.images"]))
     if not torch.allclose(answers, tensors["check.probabilities"], rtol=0, atol=_CHECK_TOLERANCE):
         raise ModelFileError(path, "it no longer gives the answers that were stored with it after training")
+    for unknown in stored.keys() - _KNOWN_KEYS:  # the checksum's own key, damaged
+        raise ModelFileError(path, f"it is damaged: its metadata have the key {unknown!r}")
     checksum = stored.get(_CHECKSUM_KEY)
     if checksum is not None and sha256(_with_checksum(content, checksum, _NO_CHECKSUM)).hexdigest() != checksum:
         raise ModelFileError(path, "it is damaged: its content is not that of its checksum")

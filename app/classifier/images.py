@@ -38,7 +38,7 @@ from app.classifier.image_limits import CountedReads, StripLimitedTiff, check_pa
 from app.classifier.png import unpack_plain_png
 from app.classifier.softmax import PIXELS, SIDE
 
-__all__ = ["FORMATS", "MAX_PIXELS", "read_pixels", "stack", "to_tensor"]
+__all__ = ["FORMATS", "read_pixels", "stack", "to_tensor"]
 
 # Only these decoders ever see a byte of an upload, the most likely one first.
 _DECODERS = (
@@ -59,7 +59,7 @@ with warnings.catch_warnings():  # torch warns once of memory that it must not w
 
 _INVERTED = bytes(range(255, -1, -1))
 
-MAX_PIXELS = 16_000_000  # take 64 MB as RGBA
+_MAX_PIXELS = 16_000_000  # take 64 MB as RGBA
 _MAX_EXIF_BYTES = 64 * 1024  # what a JPEG can have of it
 
 # How an image is to be turned upright, by its Exif orientation.
@@ -75,7 +75,7 @@ _TURNS = {
 
 
 def read_pixels(
-    content: bytes, *, name: str = "file", resize: bool = False, invert: bool = False, max_pixels: int = MAX_PIXELS
+    content: bytes, *, name: str = "file", resize: bool = False, invert: bool = False, max_pixels: int = _MAX_PIXELS
 ) -> bytes:
     """Decode one image file into what the model sees.
 
