@@ -8,8 +8,8 @@ A replica is one process with everything that `python -m app` serves. Its settin
 node, and the models folder is a folder of its node; host, port and workers are Ray's to say.
 
 Start each node with RAY_SERVE_ENABLE_HA_PROXY=1 and RAY_SERVE_THROUGHPUT_OPTIMIZED=1 where its network is closed (the
-replicas' own ports then listen on all interfaces): a request takes an eighth of the CPU time that Ray's proxy in Python
-takes. What is left is about 8 times plain uvicorn's: benchmarks/serving/README.md.
+replicas' own ports then listen on all interfaces): a request takes a tenth of the CPU time that Ray's proxy in Python
+takes. What is left is about 7 times plain uvicorn's: benchmarks/serving/README.md.
 
 What differs from `python -m app`:
 - `/metrics` adds up the replicas of one node. Ray's proxies in Python prefer the replicas of their own node, so scrape
