@@ -26,7 +26,7 @@ train: .venv/train.done ## fit softmax regression to Fashion-MNIST (ARGS="--epoc
 test: .venv/dev.done .venv/schemas/kserve.done ## run the tests (ARGS="-k predict")
 	$(bin)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
-test-slow: .venv/dev.done ## run the tests that take half a minute each
+test-slow: .venv/dev.done ## run the tests that take a quarter of a minute each, or longer
 	$(bin)/python -m pytest -m slow $(ARGS)
 
 test-deploy: .venv/dev.done ## build the image and try docker-compose.yml on the Docker engine (ARGS="-k restart")

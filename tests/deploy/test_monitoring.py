@@ -26,7 +26,10 @@ VARIABLES = {"$__rate_interval": "4s", "$__interval": "1s", "$model": ".*"}
 
 PROMETHEUS = shutil.which("prometheus") or ""
 
-pytestmark = pytest.mark.skipif(not PROMETHEUS, reason="needs Prometheus: apt-get install prometheus")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not PROMETHEUS, reason="needs Prometheus: apt-get install prometheus"),
+]
 
 
 def queries() -> list[str]:

@@ -178,7 +178,7 @@ def test_a_candidate_below_the_least_accuracy_is_refused(tmp_path: Path) -> None
         assert "its test accuracy, 0.8900, is below" in service.failed()[NAME]
 
 
-@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.soak), 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.soak), pytest.param(2, marks=pytest.mark.slow)])
 def test_ten_swaps_under_full_load_fail_no_request(tmp_path: Path, workers: int) -> None:
     settings = {"SOFTMAX_MODELS_POLL_SECONDS": QUICK, "SOFTMAX_MAX_DELAY_MS": NEVER_TOO_BUSY}
     with running_service(tmp_path, workers, **settings) as service:
