@@ -178,6 +178,7 @@ class Connection(HttpToolsProtocol):
         ):
             return False
         call = self._front.call(head.path, head.query, head.fields)
+        call.started = self._turn.began  # it has waited since then
         if not (match.route.is_light(call, head.body_bytes) and self._front.permits(match.method, call)):
             return False
         if missing == 0:

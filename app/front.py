@@ -12,7 +12,7 @@ import re
 import secrets
 from abc import abstractmethod
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import count
@@ -40,7 +40,7 @@ from app.errors import (
     problem_response,
 )
 from app.live_model import LiveModel
-from app.schemas import ModelReference
+from app.schemas import ModelReference, Prediction
 from app.settings import Settings
 from app.turns import Batch, Steps, Turn, run_alone
 
@@ -74,6 +74,7 @@ class Call(Request):
     content: memoryview
     asked: ModelReference | None = None  # the model, for the log
     image: bytes | None = None  # the file, where it is one, for the log
+    predictions: Sequence[Prediction] = ()  # what is answered, for the counters
 
     def __init__(
         self, path: str, query: bytes, header_fields: dict[bytes, bytes], request_id: bytes, components: Components
@@ -90,6 +91,10 @@ class Call(Request):
         model = self.components.models.get(name)
         self.asked = model.reference
         return model
+
+    def age(self) -> float:
+        """Seconds since it was read."""
+        return perf_counter() - self.started
 
 
 class Answer(NamedTuple):
@@ -229,11 +234,22 @@ class Front:
 
     def answer(self, match: Match, call: Call) -> Answer:
         """Answer a call whose body has arrived; whatever goes wrong is an answer, too."""
-        return run_alone(self._steps(match, call))
+        answer = run_alone(self._steps(match, call))
+        self._count(match.method, match.route.path, answer.status, call, call.age())
+        return answer
 
     def answer_in_turn(self, match: Match, call: Call, done: Callable[[Answer | None], None]) -> None:
-        """The same, with others, at the end of this turn at the latest; `done` gets None where it fails."""
-        self._batch.run(self._steps(match, call), done)
+        """The same, with others, at the end of this turn at the latest; `done` gets None where it fails.
+
+        It is counted after the turn, when the answer is on its way.
+        """
+
+        def finish(answer: Answer | None) -> None:
+            done(answer)
+            if answer is not None:
+                self.turn.later(partial(self._count, match.method, match.route.path, answer.status, call, call.age()))
+
+        self._batch.run(self._steps(match, call), finish)
 
     def _steps(self, match: Match, call: Call) -> Steps[Answer]:
         try:
@@ -241,20 +257,17 @@ class Front:
             if isinstance(result, CoroutineType):
                 result = yield from result.__await__()
             if isinstance(result, Response):
-                answer = _answer(result, call.request_id)
-            else:
-                answer = Answer(200, _JSON, orjson.dumps(result), call.request_id)
+                return _answer(result, call.request_id)
+            return Answer(200, _JSON, orjson.dumps(result), call.request_id)
         except Exception as error:  # noqa: BLE001 - app.errors knows each, and hides what it does not know
-            return self.refuse(call, error, match)
-        self._count(match.method, match.route.path, answer.status, call)
-        return answer
+            return _refusal(error, call)
 
     def refuse(self, call: Call, error: Exception, match: Match | None = None, method: str = "unknown") -> Answer:
         """Answer a call with the problem document of an exception."""
-        response = problem_response(error, call.path, call.request_id)
+        answer = _refusal(error, call)
         method, route = (match.method, match.route.path) if match else (method, "unmatched")
-        self._count(method, route, response.status_code, call)
-        return _answer(response, call.request_id)
+        self._count(method, route, answer.status, call, call.age())
+        return answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -278,7 +291,7 @@ class Front:
         try:
             answer = await self._read_and_answer(match, call, receive)
         except ClientDisconnect:
-            self._count(match.method, match.route.path, _CLIENT_CLOSED_REQUEST, call)
+            self._count(match.method, match.route.path, _CLIENT_CLOSED_REQUEST, call, call.age())
             return
         await _send(answer, send)
 
@@ -304,12 +317,13 @@ class Front:
 
         with suppress(Exception):  # it is answered and logged by then; FastAPI raises it again only for the server
             await self._fastapi(scope, receive, identified_send)
-        self._count(scope["method"], getattr(scope.get("route"), "path", "unmatched"), status, call)
+        self._count(scope["method"], getattr(scope.get("route"), "path", "unmatched"), status, call, call.age())
 
-    def _count(self, method: str, route: str, status: int, call: Call) -> None:
-        seconds = perf_counter() - call.started
+    def _count(self, method: str, route: str, status: int, call: Call, seconds: float) -> None:
         parts = self.components
         parts.telemetry.request(method, route, status, seconds)
+        if call.asked is not None and call.predictions:
+            parts.telemetry.classified(call.asked["name"], call.predictions)
         parts.request_log.write(
             call.request_id,
             method,
@@ -332,6 +346,10 @@ async def _send(answer: Answer, send: Send) -> None:
     headers = [(b"content-length", length), *answer.headers, (b"x-request-id", answer.request_id)]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.content})
+
+
+def _refusal(error: Exception, call: Call) -> Answer:
+    return _answer(problem_response(error, call.path, call.request_id), call.request_id)
 
 
 def _answer(response: Response, request_id: bytes) -> Answer:

@@ -31,7 +31,7 @@ class Telemetry(Collector):
         self.feedback = FeedbackCounters(self._registry)
         self._requests = Histogram(
             "http_request_duration_seconds",
-            "Time from the request's headers to its answer",
+            "Time from the reading of a request to its answer",
             ("method", "route", "status"),
             buckets=_LATENCY_BUCKETS,
             registry=self._registry,

@@ -7,6 +7,7 @@ work.
 
 import logging
 from asyncio import AbstractEventLoop
+from collections import deque
 from collections.abc import Callable, Generator
 from operator import attrgetter
 from time import perf_counter, process_time
@@ -43,17 +44,18 @@ class Turn:
         self.size = 0  # how many ask in it; until all have been read, how many asked in the turn before
         self.at_end: list[Callable[[], None]] = []  # called in this order
         self._waiting: list[Asking] = []
+        self._later: deque[Callable[[], None]] = deque()
         self._has_begun = False
-        self._began = 0.0
+        self.began = 0.0  # when the first of its sockets was read
         self._worked_before = 0.0  # CPU seconds of this process
 
     def enter(self, loop: AbstractEventLoop) -> None:
         """Note that a socket was read: the first one begins the turn."""
         if not self._has_begun:
             self._has_begun = True
-            self._began = perf_counter()
+            self.began = perf_counter()
             self._worked_before = process_time()
-            loop.call_soon(self._answer)  # runs once all sockets that are readable now have been read
+            loop.call_soon(self._answer, loop)  # runs once all sockets that are readable now have been read
 
     @property
     def has_room(self) -> bool:
@@ -69,9 +71,13 @@ class Turn:
 
     def is_longer_than(self, seconds: float) -> bool:
         """Whether this turn has taken so long, without the time in which the system did not run this process."""
-        return perf_counter() - self._began > seconds and process_time() - self._worked_before > seconds
+        return perf_counter() - self.began > seconds and process_time() - self._worked_before > seconds
 
-    def _answer(self) -> None:
+    def later(self, function: Callable[[], None]) -> None:
+        """Call a function after this turn, when the answers are on their way: nobody need wait for it."""
+        self._later.append(function)
+
+    def _answer(self, loop: AbstractEventLoop) -> None:
         self._has_begun = False
         waiting, self._waiting = self._waiting, []
         self.size = len(waiting)
@@ -80,6 +86,11 @@ class Turn:
             asking.take_turn()
         for function in self.at_end:
             function()
+        loop.call_soon(self._finish)  # the loop writes before it calls anything else
+
+    def _finish(self) -> None:
+        while self._later:
+            self._later.popleft()()
 
 
 class Wanted(NamedTuple):

@@ -28,7 +28,7 @@ async def predict(call: Call, options: Annotated[ImageOptions, Query()]) -> Pred
         prediction["pixels"] = rows(pixels)
     if options.coverage is not None:
         model.add_prediction_set(prediction, options.coverage)
-    call.components.telemetry.classified(model.name, [prediction])
+    call.predictions = [prediction]
     return prediction
 
 

@@ -27,8 +27,8 @@ def predict_batch(call: Call, options: Annotated[ImageOptions, Query()]) -> Batc
     model = call.model(options.model)
     uploads = read_images(call)
     decoded = [decode_or_problem(call, upload, options, len(uploads)) for upload in uploads]
-    classified = model.predict_batch([image for image in decoded if isinstance(image, bytes)])
-    predictions = iter(classified)
+    call.predictions = model.predict_batch([image for image in decoded if isinstance(image, bytes)])
+    predictions = iter(call.predictions)
     answer: BatchAnswer = {"model": model.reference, "predictions": []}
     for image in decoded:
         if isinstance(image, bytes):
@@ -40,7 +40,6 @@ def predict_batch(call: Call, options: Annotated[ImageOptions, Query()]) -> Batc
             answer["predictions"].append(prediction)
         else:
             answer["predictions"].append(image)
-    call.components.telemetry.classified(model.name, classified)
     return answer
 
 

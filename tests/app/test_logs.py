@@ -130,7 +130,7 @@ def test_lines_come_soon_and_each_write_is_whole_lines_that_a_pipe_keeps_togethe
 
 
 def test_a_log_that_nobody_reads_delays_no_answer_and_tells_what_it_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "_MAX_WAITING", 1000)
+    monkeypatch.setattr(logs, "_MAX_WAITING", 50)
     monkeypatch.setattr(logs, "_SECONDS_TO_FINISH", 0.1)
     monkeypatch.setattr(logs, "_SECONDS_BETWEEN_WRITES", 0.01)
     pipe = Pipe()

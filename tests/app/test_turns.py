@@ -74,6 +74,23 @@ def test_no_more_may_wait_than_memory_is_meant_for_until_the_turn_is_over() -> N
     assert asyncio.run(run()) == [True] * 1024 + [False, True]
 
 
+def test_what_is_called_later_is_called_after_the_turn_and_before_the_next() -> None:
+    order: list[str] = []
+
+    async def run() -> None:
+        turn, loop = Turn(), asyncio.get_running_loop()
+        turn.at_end.append(partial(order.append, "end"))
+        for _ in range(2):
+            turn.enter(loop)
+            turn.wait(Asking(lambda: turn.later(partial(order.append, "later"))))
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    asyncio.run(run())
+
+    assert order == ["end", "later", "end", "later"]
+
+
 @pytest.mark.parametrize("count", [1, 3, 4, 31, 32, 33, 40])
 def test_each_call_is_answered_as_it_would_be_alone(models: list[LiveModel], count: int) -> None:
     asked = [(models[number % 2], image) for number, image in enumerate(IMAGES[:count])]
