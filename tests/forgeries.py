@@ -20,8 +20,10 @@ def png_chunk(kind: bytes, data: bytes = b"") -> bytes:
     return struct.pack(">I4s", len(data), kind) + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def png(width: int, height: int, *, extra: bytes = b"", color_type: int = 2, pixels: bytes | None = None) -> bytes:
-    """A PNG of 8 bits a channel, RGB unless told otherwise; black, or of these `pixels` with their filter bytes."""
+def png(
+    width: int, height: int, *, extra: bytes = b"", color_type: int = 2, pixels: bytes | None = None, bits: int = 8
+) -> bytes:
+    """A PNG, 8-bit RGB unless told otherwise; black (of 8 bits), or of these `pixels` with their filter bytes."""
     channels = {0: 1, 2: 3, 4: 2, 6: 4}[color_type]
     if pixels is None:
         compressor = zlib.compressobj(9)
@@ -29,7 +31,7 @@ def png(width: int, height: int, *, extra: bytes = b"", color_type: int = 2, pix
         data = b"".join(compressor.compress(row) for _ in range(height)) + compressor.flush()
     else:
         data = zlib.compress(pixels, 9)
-    header = struct.pack(">IIBBBBB", width, height, 8, color_type, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, bits, color_type, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + extra + png_chunk(b"IDAT", data) + png_chunk(b"IEND")
 
 
@@ -47,14 +49,22 @@ def gif(*, extensions: bytes) -> bytes:
     return content[:palette_end] + extensions + content[palette_end:]
 
 
-def tiff(width: int, height: int, tags: Sequence[tuple[int, int, int, int]] = (), data: bytes = b"") -> bytes:
-    """An 8-bit gray TIFF, uncompressed; each tag is a number, a type, a count, and a value or its offset."""
+def tiff(
+    width: int,
+    height: int,
+    tags: Sequence[tuple[int, int, int, int]] = (),
+    data: bytes = b"",
+    *,
+    bits: int = 8,
+    white_is_zero: bool = False,
+) -> bytes:
+    """A gray TIFF, uncompressed; each tag is a number, a type, a count, and a value or its offset."""
     needed = [
         (256, _LONG, 1, width),
         (257, _LONG, 1, height),
-        (258, _SHORT, 1, 8),
+        (258, _SHORT, 1, bits),
         (259, _SHORT, 1, 1),  # not compressed
-        (262, _SHORT, 1, 1),  # black is 0
+        (262, _SHORT, 1, not white_is_zero),
         (277, _SHORT, 1, 1),
     ]
     entries = b"".join(struct.pack("<HHII", *tag) for tag in (*needed, *tags))

@@ -62,6 +62,9 @@ _INVERTED = bytes(range(255, -1, -1))
 _MAX_PIXELS = 16_000_000  # take 64 MB as RGBA
 _MAX_EXIF_BYTES = 64 * 1024  # what a JPEG can have of it
 
+_PHOTOMETRIC = ExifTags.Base.PhotometricInterpretation  # of a TIFF; 0: white is zero
+_GRAY_STEPS = {"L;2": 85, "L;4": 17}  # from one value of such pixels to the next, in 8 bits
+
 # How an image is to be turned upright, by its Exif orientation.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -102,6 +105,7 @@ def read_pixels(
         image = decoder(CountedReads(content, name))
         _check_size(image.size, name, max_pixels, resize=resize)
         _check_frames(image, name)
+        _scale_transparency(image)
         gray = _to_grayscale(image, name, background=255 if invert else 0)
         if invert:
             gray = ImageOps.invert(gray)
@@ -147,10 +151,22 @@ def _check_frames(image: Image.Image, name: str) -> None:
         raise SeveralFramesError(f"{name} has several frames or pages; send an image of one frame.")
 
 
+def _scale_transparency(image: Image.Image) -> None:
+    """As Pillow scales the pixels of a PNG to 8 bits, but not the value that stands for transparent ones."""
+    transparent = image.info.get("transparency")
+    raw_mode = image.tile[0].args if isinstance(image, PngImagePlugin.PngImageFile) and image.tile else None
+    if raw_mode in _GRAY_STEPS and isinstance(transparent, int):
+        image.info["transparency"] = transparent * _GRAY_STEPS[raw_mode]
+    elif raw_mode == "RGB;16B" and isinstance(transparent, tuple):
+        image.info["transparency"] = tuple(value >> 8 for value in transparent)
+
+
 def _to_grayscale(image: Image.Image, name: str, *, background: int) -> Image.Image:
+    is_white_zero = isinstance(image, StripLimitedTiff) and image.tag_v2.get(_PHOTOMETRIC) == 0
     image = _upright(image, name)
     if image.mode.startswith("I"):
-        return _scale_16_bit(image, name, background=background)
+        gray = _scale_16_bit(image, name, background=background)
+        return ImageOps.invert(gray) if is_white_zero else gray  # Pillow minds that in all gray but this
     if image.mode in ("F", "LAB", "HSV"):
         raise UnsupportedModeError(
             f"{name} has {image.mode} pixels, which have no fixed grayscale range; send 1-, 8- or 16-bit gray, or RGB."

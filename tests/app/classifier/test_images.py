@@ -21,7 +21,7 @@ from app.classifier.errors import (
 )
 from app.classifier.images import FORMATS, read_pixels, stack
 from app.classifier.png import unpack_plain_png
-from tests import drawings
+from tests import drawings, forgeries
 
 LOSSLESS = ("PNG", "BMP", "GIF", "TIFF", "PPM")
 
@@ -96,6 +96,36 @@ def test_a_transparent_value_of_16_bit_gray_is_background(invert: bool) -> None:
     pixels = read_pixels(drawings.encode(image, "PNG", transparency=65535), invert=invert)
 
     assert list(pixels) == [0 if number % 3 else 253 if invert else 2 for number in range(784)]
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_a_transparent_value_of_few_bits_is_background(bits: int) -> None:
+    white = 2**bits - 1
+    row = b"\0" + (int(f"{white:0{bits}b}{0:0{bits}b}" * 14, 2) << -28 * bits % 8).to_bytes((28 * bits + 7) // 8, "big")
+    transparent = forgeries.png_chunk(b"tRNS", struct.pack(">H", white))
+    file = forgeries.png(28, 28, color_type=0, bits=bits, pixels=row * 28, extra=transparent)
+
+    assert read_pixels(file) == bytes(784)
+    assert read_pixels(file, invert=True) == bytes([0, 255] * 392)
+
+
+def test_a_transparent_value_of_16_bit_color_is_background() -> None:
+    row = b"\0" + b"\x80\x07" * 3 * 14 + b"\x20\x07" * 3 * 14
+    transparent = forgeries.png_chunk(b"tRNS", b"\x80\x07" * 3)
+
+    pixels = read_pixels(forgeries.png(28, 28, bits=16, pixels=row * 28, extra=transparent))
+
+    assert pixels == (bytes(14) + b"\x20" * 14) * 28
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_tiff_whose_white_is_zero_is_read_as_it_is_shown(bits: int) -> None:
+    size = 784 * bits // 8
+    tags = [(273, 4, 1, 8 + 2 + 9 * 12 + 4), (278, 4, 1, 28), (279, 4, 1, size)]
+
+    pixels = read_pixels(forgeries.tiff(28, 28, tags, bytes(size), bits=bits, white_is_zero=True))
+
+    assert pixels == b"\xff" * 784
 
 
 def test_what_is_transparent_stays_background_when_inverting() -> None:
