@@ -70,16 +70,18 @@ class Gate:
 
     def _end_turn(self) -> None:
         if self._refused:
-            now = perf_counter()
             if self._refused > self._admitted:
-                self._strict_until = now + _STRICT_SECONDS
-            self._report(now)
+                self._strict_until = perf_counter() + _STRICT_SECONDS
+            self._telemetry.refused("overload", self._refused)
+            self._refused_unlogged += self._refused
+        if self._refused_unlogged:
+            self._report()
         self._admitted = self._refused = 0
         self._is_shut = False
 
-    def _report(self, now: float) -> None:
-        self._telemetry.refused("overload", self._refused)
-        self._refused_unlogged += self._refused
+    def _report(self) -> None:
+        """Log how many were refused, every ten seconds; what came last with the next turn, such as that of a probe."""
+        now = perf_counter()
         if now - self._logged_at > _LOG_SECONDS:
             logger.warning("Over capacity: %d requests refused.", self._refused_unlogged)
             self._logged_at = now

@@ -17,7 +17,8 @@ from time import perf_counter
 from typing import Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.errors import BadRequestError, HeadersTooLargeError, OverCapacityError, ServiceError, SlowRequestError
 from app.front import ALWAYS_ANSWERED, REFUSED, TURNED_AWAY, Answer, Call, Front, Match
@@ -93,8 +94,12 @@ class Connection(HttpToolsProtocol):
         self._waiting: bytes | None = None  # what was read, and waits for its turn, or for the answer before
         self._keep_alive = True  # after that answer
         self._refused: tuple[str, dict[bytes, bytes]] | None = None  # answered here, whatever its body is
-        self._head_bytes = 0
+        self._unread_bytes = 0  # of answers, when that was looked at last
+        self._head_bytes = 0  # of the head, or of a body: between its parts, or behind the last of them
         self._begun = 0  # requests, in one read
+        self._has_body = False  # of a request, in one read
+        self._running: RequestResponseCycle | None = None  # of those that uvicorn answers, the first
+        self._last_words: tuple[ServiceError, Call | None] | None = None  # once what came before is answered
         self._admitted = True
         self._stopping = False
 
@@ -106,16 +111,23 @@ class Connection(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
         self._release()
+        if self._running is not None:  # uvicorn tells only the newest
+            self._running.disconnected = True
+            self._running.message_event.set()
         super().connection_lost(exc)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio has it: whether to stay open
         self._stopping = True
-        if self._is_answering():
+        if self._phase is _BODY and self.pipeline:
+            self._end(BadRequestError("The request is cut off."))
+        elif self._is_answering():
             self.cycle.keep_alive = False
-        return self._waiting is not None or self._phase is _WORK
+        return self._waiting is not None or self._phase is _WORK or (self._phase is _HEAD and self._is_answering())
 
     def data_received(self, data: bytes) -> None:
         self._turn.enter(self.loop)
+        if self._last_words is not None:
+            return
         if self._waiting is not None:
             self._waiting += data
         elif self._phase is _IDLE and len(data) <= _MAX_WAITING_BYTES and self._turn.has_room:
@@ -222,7 +234,7 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()
         elif not self.transport.is_closing():
             self._finish(answer, keep_alive=self._keep_alive)
-            if later:
+            if later and not self.transport.is_closing():
                 self._receive(later)
 
     def _release(self) -> None:
@@ -233,19 +245,22 @@ class Connection(HttpToolsProtocol):
     def _parse(self, data: bytes) -> None:
         before = self._phase
         self._begun = 0
+        self._has_body = False
         try:
             self._feed(data)
         except httptools.HttpParserError as error:
-            refusal = error.__context__  # what one of the methods below raised
-            self._end(
-                refusal if isinstance(refusal, ServiceError) else BadRequestError("The request is not valid HTTP/1.1.")
-            )
+            if not self.transport.is_closing():
+                raised = error.__context__  # by one of the methods below
+                invalid = BadRequestError("The request is not valid HTTP/1.1.")
+                self._end(raised if isinstance(raised, ServiceError) else invalid)
             return
         after = self._phase
-        if after is not before or after is _IDLE:
+        if after is not before or self._begun:
             self.since = perf_counter()
         # Where a read ended other requests, too, httptools does not tell how much of it is this one's.
-        if after is _HEAD and self._begun == (before is _IDLE):
+        of_head = after is _HEAD and self._begun == (before is _IDLE)
+        of_trailers = after is before is _BODY and not (self._begun or self._has_body)  # or of a chunk's extensions
+        if of_head or of_trailers:
             self._head_bytes += len(data)
             if self._head_bytes > self._max_head_bytes:
                 self._end(self._headers_too_large())
@@ -278,6 +293,10 @@ class Connection(HttpToolsProtocol):
         self.headers = []
         self.expect_100_continue = False
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._phase is _HEAD:  # else a trailer, which means nothing here
+            super().on_header(name, value.strip(b" \t"))
+
     def on_headers_complete(self) -> None:
         if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > self._max_head_bytes:
             raise self._headers_too_large()
@@ -285,17 +304,23 @@ class Connection(HttpToolsProtocol):
             raise BadRequestError("CONNECT is for proxies, and this is none.")
         if self.parser.should_upgrade():
             return  # it is read again, as if it did not ask for that
-        self._phase = _BODY
+        if self.parser.get_http_version() == "1.0":
+            self.expect_100_continue = False
         path, fields = self._path(), dict(self.headers)
-        if self._admitted or self._is_answering() or self.expect_100_continue or path in ALWAYS_ANSWERED:
+        if self._admitted or self._is_answering() or path in ALWAYS_ANSWERED:
             self._begin_cycle()
-            return
-        self._gate.count_refused()
-        if self._answers_other_origins and b"origin" in fields:  # what they may read, the middleware says
-            self._begin_cycle()
-            self.scope["state"][REFUSED] = True
         else:
-            self._refused = path, fields
+            self._gate.count_refused()
+            if self._answers_other_origins and b"origin" in fields:  # what they may read, the middleware says
+                self._begin_cycle()
+                self.scope["state"][REFUSED] = True
+            elif self.expect_100_continue:  # its body may never come
+                self._finish(self._front.turn_away(path, fields), keep_alive=False)
+                raise OverCapacityError("Nothing more is read.")
+            else:
+                self._refused = path, fields
+        self._phase = _BODY
+        self._head_bytes = 0
 
     def _headers_too_large(self) -> HeadersTooLargeError:
         limit = f"{self._max_head_bytes:,}"
@@ -305,7 +330,7 @@ class Connection(HttpToolsProtocol):
         return self.url.partition(b"?")[0].decode("latin-1")
 
     def _is_answering(self) -> bool:
-        return self.cycle is not None and not self.cycle.response_complete
+        return self._running is not None and not self._running.response_complete
 
     def _begin_cycle(self) -> None:
         """Go uvicorn's own way, from the start of the request on."""
@@ -317,7 +342,13 @@ class Connection(HttpToolsProtocol):
         if self._stopping:
             self.cycle.keep_alive = False
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
     def on_body(self, body: bytes) -> None:
+        self._has_body = True
+        self._head_bytes = 0
         if self._refused is None:
             super().on_body(body)
 
@@ -341,6 +372,8 @@ class Connection(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
+        elif self._last_words is not None:
+            self._refuse(*self._last_words)
         elif self._phase is _WORK:
             self._phase = _IDLE
             self.since = perf_counter()
@@ -363,13 +396,26 @@ class Connection(HttpToolsProtocol):
         self.since = perf_counter()
 
     def _end(self, error: ServiceError, call: Call | None = None) -> None:
-        """Refuse a request that is not complete, and close; an answer that has begun is not disturbed by another."""
-        cycle = self.cycle if self._is_answering() else None
-        if cycle is None or (self._phase is _BODY and not cycle.response_started and not self.pipeline):
-            if call is None:
-                call = self._front.call(self._path(), b"", dict(self.headers))
-            self._write(self._front.refuse(call, error), keep_alive=False)
-        self.transport.close()
+        """Refuse a request that is not complete, and close; those before it get their answers first."""
+        is_begun = self._phase is _BODY and self._refused is None and self._arriving is None
+        if is_begun and not self.pipeline:  # it is uvicorn's, and alone
+            if self.cycle.response_started:  # an answer is not disturbed by another
+                self.transport.close()
+            else:
+                self._refuse(error, call)
+            return
+        if is_begun:
+            self.pipeline.popleft()
+        if self._is_answering():
+            self._phase = _WORK
+            self._last_words = error, call
+        else:
+            self._refuse(error, call)
+
+    def _refuse(self, error: ServiceError, call: Call | None) -> None:
+        if call is None:
+            call = self._front.call(self._path(), b"", dict(self.headers))
+        self._write(self._front.refuse(call, error), keep_alive=False)
 
     def _write(self, answer: Answer, *, keep_alive: bool) -> None:
         closes = _CLOSE in answer.headers
@@ -391,15 +437,25 @@ class Connection(HttpToolsProtocol):
 
     def _watch(self) -> None:
         """End what has taken too long. One timer for all limits: setting one anew for each request would cost more."""
-        remaining = self.since + self._limits[self._phase] - perf_counter()
+        phase = self._phase
+        if phase is _WORK and self._is_unread():
+            phase = _IDLE  # as one that asks for nothing
+        remaining = self.since + self._limits[phase] - perf_counter()
         if remaining > 0 or self._waiting is not None:
             self._timer = self.loop.call_later(min(remaining, *self._limits.values()), self._watch)
-        elif self._phase is _IDLE:
+        elif phase is _IDLE:
             self.transport.abort()
         else:
-            seconds = self._limits[self._phase]
-            error = SlowRequestError(f"{self._phase.value.capitalize()} did not arrive within {seconds:g} s.")
+            seconds = self._limits[phase]
+            error = SlowRequestError(f"{phase.value.capitalize()} did not arrive within {seconds:g} s.")
             self._end(error, self._arriving.call if self._arriving else None)
+
+    def _is_unread(self) -> bool:
+        """Whether an answer waits for a client that takes nothing of it."""
+        before, self._unread_bytes = self._unread_bytes, self.transport.get_write_buffer_size()
+        if not self.flow.write_paused or self._unread_bytes < before or before == 0:
+            self.since = perf_counter()
+        return self.flow.write_paused
 
 
 @lru_cache(maxsize=4)

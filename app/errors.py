@@ -7,6 +7,7 @@ ServiceError
 ├── NoSuchLabelError            the label is not among the model's
 ├── UncalibratedModelError      the model can't promise a coverage
 ├── TooLargeError               the body is over its limit
+│   └── TooManyImagesError      it has more images than one request may have
 ├── HeadersTooLargeError        the request line and its header fields are over their limit
 ├── UnsupportedMediaTypeError   the body is of a kind that the route does not take
 ├── SlowRequestError            the request did not arrive within its time
@@ -47,6 +48,7 @@ __all__ = [
     "ServiceError",
     "SlowRequestError",
     "TooLargeError",
+    "TooManyImagesError",
     "UnauthorizedError",
     "UncalibratedModelError",
     "UnsupportedMediaTypeError",
@@ -88,6 +90,10 @@ class TooLargeError(ServiceError):
     pass
 
 
+class TooManyImagesError(TooLargeError):
+    pass
+
+
 class HeadersTooLargeError(ServiceError):
     pass
 
@@ -115,6 +121,7 @@ _STATUS_AND_TITLE: dict[type[Exception], tuple[int, str]] = {
     NoSuchLabelError: (422, "No such label"),
     UncalibratedModelError: (422, "Uncalibrated model"),
     TooLargeError: (413, "Body too large"),
+    TooManyImagesError: (413, "Too many images"),
     TooManyPixelsError: (413, "Too many pixels"),
     UnsupportedMediaTypeError: (415, "Unsupported media type"),
     NotAnImageError: (415, "Not an image"),

@@ -24,6 +24,7 @@ from urllib.parse import parse_qsl
 import orjson
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
+from starlette import routing
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -128,6 +129,11 @@ class DirectRoute(APIRoute):
     def is_light(call: Call, length: int) -> bool:
         """Whether a call with a body of `length` bytes takes so little time that other calls may wait for it."""
 
+    def matches(self, scope: Scope) -> tuple[routing.Match, Scope]:
+        """FastAPI never calls the endpoint: a path that the front did not take, as with a line feed, leads nowhere."""
+        match, child_scope = super().matches(scope)
+        return routing.Match.NONE if match is routing.Match.FULL else match, child_scope
+
     def run(self, call: Call, path_params: dict[str, str]) -> Any:
         """Call the endpoint: what it returns, or the coroutine that will."""
         parameters: dict[str, Any] = path_params
@@ -199,7 +205,7 @@ class Front:
         if match is not None:
             return match
         for pattern, match in self._patterns.get(method, ()):
-            found = pattern.match(path)
+            found = pattern.fullmatch(path)  # its $ would let a line feed pass
             if found is not None:
                 return match._replace(path_params=found.groupdict())
         return None
@@ -315,6 +321,8 @@ class Front:
                 message["headers"] += (_NO_SNIFFING, (b"x-request-id", call.request_id))
             await send(message)
 
+        # A server may ignore Range (RFC 9110); what stands in it need not be valid then.
+        scope["headers"] = [field for field in scope["headers"] if field[0] != b"range"]
         with suppress(Exception):  # it is answered and logged by then; FastAPI raises it again only for the server
             await self._fastapi(scope, receive, identified_send)
         self._count(scope["method"], getattr(scope.get("route"), "path", "unmatched"), status, call, call.age())

@@ -54,7 +54,7 @@ _ROUTERS = (
 _CORS: dict[str, Any] = {
     "allow_methods": ("GET", "HEAD", "POST"),
     "allow_headers": ("Authorization", "X-API-Key", "X-Request-ID", "Inference-Header-Content-Length"),
-    "expose_headers": ("X-Request-ID", "Retry-After", "Inference-Header-Content-Length"),
+    "expose_headers": ("X-Request-ID", "X-Model-Version", "Retry-After", "Inference-Header-Content-Length"),
 }
 
 

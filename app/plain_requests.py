@@ -24,6 +24,7 @@ _ORDINARY_POST = re.compile(
     rb"POST (/[!-~]*+) HTTP/1\.1\r\n%b(?i:content-length): ([0-9]{1,9})\r\n%b\r\n"
     % (_ORDINARY_FIELDS, _ORDINARY_FIELDS)
 )
+_ENDS_IN_SPACE = re.compile(rb"[\t ]\r")
 _NEVER_PLAIN = frozenset({b"expect", b"proxy-connection", b"transfer-encoding", b"upgrade"})
 _KEEPS_ALIVE = {b"": True, b"keep-alive": True, b"close": False}  # by what the field Connection says
 _MAX_LENGTH_DIGITS = 9
@@ -61,6 +62,7 @@ def read_plain_head(data: bytes) -> PlainHead | None:
         or not _NEVER_PLAIN.isdisjoint(fields)
         or not length.isdigit()
         or len(length) > _MAX_LENGTH_DIGITS
+        or _ENDS_IN_SPACE.search(head[0])
     ):
         return None
     return PlainHead(method, path.decode("ascii"), query, fields, int(length), keep_alive, head.end())

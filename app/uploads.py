@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 
 from app.classifier.images import read_pixels
-from app.errors import BadRequestError, TooLargeError, UnsupportedMediaTypeError
+from app.errors import BadRequestError, TooLargeError, TooManyImagesError, UnsupportedMediaTypeError
 from app.front import Call, DirectRoute
 from app.schemas import FittingOptions
 from app.settings import Settings
@@ -69,7 +69,7 @@ class OneImageRoute(DirectRoute):
     @staticmethod
     def is_light(call: Call, length: int) -> bool:
         """An image of about 28×28 pixels, not to be scaled down from any size."""
-        return length <= _LIGHT_IMAGE_BYTES and b"resize" not in call.query
+        return length <= _LIGHT_IMAGE_BYTES and not _may_resize(call.query)
 
 
 class ManyImagesRoute(DirectRoute):
@@ -83,7 +83,11 @@ class ManyImagesRoute(DirectRoute):
     @staticmethod
     def is_light(call: Call, length: int) -> bool:
         """Few images, and none to be scaled down from any size."""
-        return length <= _LIGHT_BATCH_BYTES and b"resize" not in call.query
+        return length <= _LIGHT_BATCH_BYTES and not _may_resize(call.query)
+
+
+def _may_resize(query: bytes) -> bool:
+    return b"resize" in query or b"%" in query  # which may escape it
 
 
 def read_image(call: Call) -> Upload:
@@ -115,7 +119,7 @@ def read_images(call: Call) -> list[Upload]:
     max_files = call.components.settings.max_batch_images
     files = _files(call, b"files", max_files)
     if len(files) > max_files:
-        raise TooLargeError(f"The form has {len(files)} files; the limit is {max_files}.")
+        raise TooManyImagesError(f"The form has {len(files):,} files; the limit is {max_files:,}.")
     return files
 
 
@@ -174,7 +178,7 @@ def read_labeled_images(call: Call) -> list[LabeledImage]:
             f"The form has {len(files)} parts named 'file' and {len(labels)} named 'label'; send one label a file."
         )
     if len(files) > max_files:
-        raise TooLargeError(f"The form has {len(files)} files; the limit is {max_files}.")
+        raise TooManyImagesError(f"The form has {len(files):,} files; the limit is {max_files:,}.")
     return [LabeledImage(*pair) for pair in zip(files, labels, strict=True)]
 
 

@@ -85,9 +85,9 @@ def decompress(content: bytes | memoryview, coding: bytes, max_bytes: int) -> by
         TooLargeError: there is more than `max_bytes` in it.
         UnsupportedMediaTypeError: the coding is neither gzip nor deflate.
     """
-    if coding in (b"", b"identity"):
+    name = coding.decode("latin-1").lower()
+    if name in ("", "identity"):
         return content
-    name = coding.decode("latin-1")
     if name not in _WINDOW_BITS:
         raise UnsupportedMediaTypeError(f"Content-Encoding {name[:40]!r} is not read; send gzip, deflate or none.")
     decompressor = zlib.decompressobj(_WINDOW_BITS[name])

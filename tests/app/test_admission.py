@@ -140,3 +140,18 @@ def test_it_has_all_of_it_again_a_second_later(clocks: Clocks, make_clients: Cli
 def test_a_turn_in_which_few_were_refused_changes_nothing(make_clients: Clients, take_turn: TakeTurn) -> None:
     assert take_turn(make_clients(40), seconds_each=0.001) < 40
     assert take_turn(make_clients(24), seconds_each=0.001) == 24
+
+
+def test_all_that_were_refused_are_told_in_the_log(
+    clocks: Clocks, make_clients: Clients, take_turn: TakeTurn, caplog: pytest.LogCaptureFixture
+) -> None:
+    clients = make_clients(100)
+    refused = 0
+    for _ in range(3):
+        refused += 100 - take_turn(clients, seconds_each=0.01)
+    clocks.work(11)
+    take_turn(clients[:1], seconds_each=0.01)
+
+    told = [int(word) for record in caplog.records for word in record.getMessage().split() if word.isdigit()]
+    assert len(told) == 2
+    assert sum(told) == refused

@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 from python_multipart import MultipartParser
 
 from app.errors import BadRequestError, TooLargeError
-from app.uploads import split_form
+from app.front import DirectRoute
+from app.main import create_app
+from app.settings import Settings
+from app.uploads import ManyImagesRoute, OneImageRoute, split_form
 
 BOUNDARY = b"----boundary7"
 
@@ -70,6 +73,7 @@ def test_names_are_read_however_clients_write_them(parameters: bytes, field: byt
         (form((disposition(b'; name="a"'), b"x"))[:-6], "closing boundary is missing"),
         (form((b"X-Other: 1", b"x")), "no readable 'Content-Disposition: form-data'"),
         (form((disposition(b""), b"x")), "has no name"),
+        (form((disposition(b'; name="a"') + b"\r\nX-Long: " + b"x" * 2048, b"x")), "no readable"),
         (b"--" + BOUNDARY + b"\r\nContent-Disposition: form-data; name=a\r\n--" + BOUNDARY + b"--", "no readable"),
     ],
 )
@@ -89,3 +93,13 @@ def test_no_bytes_do_worse_than_a_refusal(noise: bytes) -> None:
     for body in (noise, whole[: len(noise)] + noise, noise + whole):
         with suppress(BadRequestError, TooLargeError):
             split_form(body, BOUNDARY, max_parts=3)
+
+
+@pytest.mark.parametrize("query", [b"resize=true", b"%72esize=true", b"invert=1&r%65size=1"])
+@pytest.mark.parametrize("route", [OneImageRoute, ManyImagesRoute])
+def test_what_may_be_scaled_down_from_any_size_is_heavy(
+    settings: Settings, route: type[DirectRoute], query: bytes
+) -> None:
+    call = create_app(settings).front.call("/predict", query, {})
+
+    assert not route.is_light(call, 100)

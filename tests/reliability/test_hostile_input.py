@@ -505,4 +505,4 @@ def test_as_many_images_as_are_allowed_are_answered_and_one_more_is_refused(serv
     more = post(server, "/predict/batch", form(*[("files", blank)] * 1025), FORM_TYPE)
 
     assert len(orjson.loads(most.content)["predictions"]) == 1024
-    assert_refused(more, 413, "1025 files", "1024")
+    assert_refused(more, 413, "1,025 files", "1,024")

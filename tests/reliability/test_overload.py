@@ -222,3 +222,10 @@ def test_short_calls_may_wait_for_the_thread_in_a_longer_line(patient: str) -> N
         seen = list(clients.map(post, range(64)))
 
     assert set(seen) == {200}
+
+
+def test_whoever_waits_to_be_told_to_send_its_body_is_refused_as_well(crowd: list[socket.socket]) -> None:
+    refused = refusals(crowd, post("/predict", b"Expect: 100-continue\r\n"))
+
+    assert refused
+    assert all(answer.headers["connection"] == "close" for answer in refused.values())

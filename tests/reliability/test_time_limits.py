@@ -3,8 +3,10 @@
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import httpx
+import psutil
 import pytest
 
 from app.classifier import artifact
@@ -133,3 +135,35 @@ def test_slow_clients_do_not_slow_others_down(server: str) -> None:
     assert answer.status_code == 200
     for client in slow:
         client.close()
+
+
+def test_empty_lines_keep_no_connection_open(server: str) -> None:
+    deadline = time.monotonic() + 10
+    with connect(server) as client:
+        while is_open(client):
+            assert time.monotonic() < deadline
+            with suppress(OSError):
+                client.sendall(b"\r\n")
+            time.sleep(LIMIT / 4)
+
+
+def test_a_client_that_takes_no_answers_is_cut_off(server: str) -> None:
+    deadline = time.monotonic() + 20
+    with connect(server) as client:
+        client.sendall(b"GET /models/fashion-mnist/templates HTTP/1.1\r\nHost: s\r\n\r\n" * 400)
+        while is_open(client):
+            assert time.monotonic() < deadline
+            time.sleep(LIMIT / 4)
+
+        received, _ = read_to_the_end(client)
+
+    assert received.count(b"HTTP/1.1 200 OK") < 400
+
+
+def is_open(client: socket.socket) -> bool:
+    """Whether the server, a process of this machine, has not closed its side."""
+    address = client.getsockname()
+    return any(
+        connection.raddr == address and connection.status == psutil.CONN_ESTABLISHED
+        for connection in psutil.net_connections("tcp4")
+    )

@@ -123,6 +123,11 @@ def test_a_compressed_body_is_read_as_it_was(coding: bytes, content: bytes) -> N
     assert plain == content
 
 
+@pytest.mark.parametrize(("coding", "content"), [(b"GZIP", gzip.compress(b"{}")), (b"Identity", b"{}"), (b"", b"{}")])
+def test_the_name_of_a_coding_is_read_in_any_case(coding: bytes, content: bytes) -> None:
+    assert decompress(content, coding, max_bytes=10) == b"{}"
+
+
 @pytest.mark.parametrize(("accepted", "undo"), [(b"gzip", gzip.decompress), (b"deflate", zlib.decompress)])
 def test_an_answer_is_compressed_when_exactly_that_is_asked_for(
     accepted: bytes, undo: Callable[[bytes], bytes]
