@@ -12,11 +12,10 @@ from typing import Annotated, Any
 import typer
 import uvicorn
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 from typer.core import TyperGroup
 
 from app import logs, server
-from app.settings import Settings
+from app.settings import Settings, complaints
 
 _WORKER_SECONDS = 30  # to answer the launcher, or be replaced: while it imports torch on little of a core, it does not
 
@@ -50,8 +49,6 @@ def serve(
     ] = None,
 ) -> None:
     """Serve every model under the models folder over HTTP; or answer in the terminal, without a server."""
-    if context.invoked_subcommand is not None:
-        return
     flags = {
         "HOST": host,
         "PORT": port,
@@ -60,6 +57,8 @@ def serve(
         "ALLOW_ANONYMOUS": allow_anonymous,
     }
     os.environ |= {f"SOFTMAX_{name}": str(value) for name, value in flags.items() if value is not None}
+    if context.invoked_subcommand is not None:
+        return
     settings = _settings()
     if settings.is_open_to_all:
         typer.echo(
@@ -99,16 +98,8 @@ def _settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        for problem in error.errors():
-            typer.echo(_complaint(problem), err=True)
+        typer.echo("\n".join(complaints(error)), err=True)
         sys.exit(2)
-
-
-def _complaint(problem: ErrorDetails) -> str:
-    name = f"SOFTMAX_{problem['loc'][0]}".upper()
-    shown = "" if name == "SOFTMAX_API_KEYS" else f"={problem['input']}"  # a key is never repeated
-    reason = str(problem["ctx"]["error"]) if problem["type"] == "value_error" else f"{problem['msg']}."
-    return f"{name}{shown}: {reason}"
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ __all__ = ["Keys", "check_keys", "read_keys"]
 
 logger = logging.getLogger(__name__)
 
+_NEVER: tuple[int, ...] = ()  # the state of no file
 _KEY = re.compile(r"[\x21-\x2b\x2d-\x7e]{16,}")
 
 
@@ -59,6 +60,7 @@ class Keys:
         self._fixed = _digests(keys)
         self._path = path
         self._seen = _state(path)
+        self._complaint: str | None = None  # the last, while it holds
         self._digests = self._fixed if path is None else self._fixed + _digests(read_keys(path))
 
     def accept(self, key: bytes) -> bool:
@@ -70,7 +72,10 @@ class Keys:
         return accepted
 
     def refresh(self) -> None:
-        """Read the file again if it has changed; where it has no good keys now, those that were read before stay."""
+        """Read the file again if it has changed; where it has no good keys now, those that were read before stay.
+
+        What can't be read, for now, is tried again at every look, and told once.
+        """
         state = _state(self._path)
         if self._path is None or state == self._seen:
             return
@@ -78,8 +83,14 @@ class Keys:
         try:
             self._digests = self._fixed + _digests(read_keys(self._path))
         except ValueError as error:
+            before, self._complaint = self._complaint, str(error)
+            if isinstance(error.__cause__, OSError):  # a share that is away, too many open files: it may pass
+                self._seen = _NEVER
+                if self._complaint == before:
+                    return
             logger.error("API keys in %s: %s The keys read before stay.", self._path, error)
         else:
+            self._complaint = None
             logger.info("API keys read again from %s; %d are accepted now.", self._path, len(self._digests))
 
 

@@ -215,7 +215,7 @@ class LiveFigures(TypedDict):
     requests: int
     predictions: dict[str, int]
     unusual_inputs: dict[str, int]
-    unusual_share: float
+    unusual_share: float  # of the images that /predict and /predict/batch classified
     feedback: dict[str, FeedbackFigures]
 
 

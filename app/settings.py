@@ -1,4 +1,4 @@
-"""The service's settings, from SOFTMAX_* environment variables. Made by `create_app`, never at import."""
+"""The service's settings, from SOFTMAX_* environment variables; never made at import."""
 
 import ipaddress
 from pathlib import Path
@@ -14,12 +14,14 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     SecretStr,
+    ValidationError,
 )
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.keys import check_keys, read_keys
 
-__all__ = ["LogFormat", "Settings"]
+__all__ = ["LogFormat", "Settings", "complaints"]
 
 _Text = TypeVar("_Text", str, Path)
 
@@ -84,15 +86,19 @@ class Settings(BaseSettings):
     max_batch_images: PositiveInt = Field(default=1024, description="most images in one request")
     max_image_pixels: PositiveInt = Field(default=4_000_000, description="largest image that is resized")
     max_batch_pixels: PositiveInt = Field(
-        default=16_000_000, description="of many images in one request that are resized, the share of each is its limit"
+        default=16_000_000, description="pixels of all resized images in one request; each may have an equal share"
     )
     max_json_bytes: ByteSize = Field(default=ByteSize(2**20), description="largest JSON object of the /v2 protocol")
-    max_header_bytes: ByteSize = Field(default=ByteSize(64 * 2**10), description="longest request line and headers")
+    max_header_bytes: ByteSize = Field(
+        default=ByteSize(64 * 2**10), gt=0, description="longest request line and headers"
+    )
     max_pending_bytes: ByteSize = Field(
         default=ByteSize(128 * 2**20), description="bodies that are arriving or wait, all together, in one worker"
     )
     max_delay_ms: PositiveFloat = Field(
-        default=25, description="what is answered together may take this long; what has no place in it is refused"
+        default=25,
+        description="what is answered together may take this long; requests that would make it longer are refused with "
+        "503",
     )
     header_seconds: PositiveFloat = Field(default=10, description="for a request's line and headers to arrive")
     body_seconds: PositiveFloat = Field(default=30, description="for a request's body to arrive")
@@ -123,6 +129,18 @@ class Settings(BaseSettings):
     def is_open_to_all(self) -> bool:
         """Whether other machines may reach the service without a key, and nobody said so."""
         return not (self.needs_key or self.allow_anonymous or _is_loopback(self.host))
+
+
+def complaints(error: ValidationError) -> list[str]:
+    """What is wrong with the environment, a line for each variable; a key is never repeated."""
+    return [_complaint(problem) for problem in error.errors()]
+
+
+def _complaint(problem: ErrorDetails) -> str:
+    name = f"SOFTMAX_{problem['loc'][0]}".upper()
+    shown = "" if name == "SOFTMAX_API_KEYS" else f"={problem['input']}"
+    reason = str(problem["ctx"]["error"]) if problem["type"] == "value_error" else f"{problem['msg']}."
+    return f"{name}{shown}: {reason}"
 
 
 def _is_loopback(host: str) -> bool:

@@ -37,11 +37,20 @@ class Telemetry(Collector):
             registry=self._registry,
         )
         self._predictions = Counter(
-            "softmax_predictions", "Images classified", ("model", "label"), registry=self._registry
+            "softmax_predictions",
+            "Images classified by /predict, /predict/batch and /v2",
+            ("model", "label"),
+            registry=self._registry,
+        )
+        self._checked_inputs = Counter(
+            "softmax_checked_inputs",
+            "Images classified by /predict and /predict/batch, which warn of those unlike the training images",
+            ("model",),
+            registry=self._registry,
         )
         self._unusual_inputs = Counter(
             "softmax_unusual_inputs",
-            "Images classified that look unlike the training images",
+            "Images among softmax_checked_inputs that look unlike the training images",
             ("model", "warning"),
             registry=self._registry,
         )
@@ -69,6 +78,7 @@ class Telemetry(Collector):
         self._registry.register(self._model_collector)
         self._request_series: dict[tuple[str, str, int], Histogram] = {}
         self._prediction_series: dict[tuple[str, str], Counter] = {}
+        self._checked_series: dict[str, Counter] = {}
         self.count_changes(Change(model.name, "added") for model in models)
         self.count_changes(Change(name, "refused") for name in models.failures)
 
@@ -98,6 +108,10 @@ class Telemetry(Collector):
                 self._unusual_inputs.labels(model, warning["code"]).inc()
         for label, count in counts.items():
             self.prediction(model, label, count)
+        series = self._checked_series.get(model)
+        if series is None:
+            series = self._checked_series[model] = self._checked_inputs.labels(model)
+        series.inc(sum(counts.values()))
 
     def refused(self, reason: str, count: int = 1) -> None:
         """Count requests that were refused to keep the others fast."""
@@ -136,6 +150,7 @@ class Telemetry(Collector):
         """The counters as JSON shows them."""
         requests = 0
         predictions: Tally[str] = Tally()
+        checked = 0
         unusual: Tally[str] = Tally()
         counted = self._counted()
         for metric in counted:
@@ -144,19 +159,23 @@ class Telemetry(Collector):
                     requests += int(sample.value)
                 elif sample.name == "softmax_predictions_total":
                     predictions[sample.labels["label"]] += int(sample.value)
+                elif sample.name == "softmax_checked_inputs_total":
+                    checked += int(sample.value)
                 elif sample.name == "softmax_unusual_inputs_total":
                     unusual[sample.labels["warning"]] += int(sample.value)
         return {
             "requests": requests,
             "predictions": dict(predictions),
             "unusual_inputs": dict(unusual),
-            "unusual_share": unusual.total() / max(1, predictions.total()),
+            "unusual_share": unusual.total() / max(1, checked),
             "feedback": feedback_figures(counted, self._models),
         }
 
     def _forget(self, model: str) -> None:
-        for metric in (self._predictions, self._unusual_inputs, self._swaps, self._load_failures):
+        counters = (self._predictions, self._checked_inputs, self._unusual_inputs, self._swaps, self._load_failures)
+        for metric in counters:
             metric.remove_by_labels({"model": model})
+        self._checked_series.pop(model, None)
         self._prediction_series = {key: series for key, series in self._prediction_series.items() if key[0] != model}
         self.inferences.forget(model)
 

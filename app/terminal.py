@@ -1,5 +1,7 @@
 """`python -m app predict FILE…` and `explain FILE…`: the same answers as over HTTP, without a server.
 
+Settings are the service's: its models, their default and least accuracy, and the most pixels of an image.
+
 A file that can't be classified is named on standard error, the others are answered, and the exit code is 2.
 """
 
@@ -12,6 +14,7 @@ from typing import Annotated
 
 import orjson
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
@@ -23,6 +26,7 @@ from app.explanation_report import report
 from app.live_model import LiveModel
 from app.live_models import LiveModels
 from app.schemas import BorderReport, ExplanationReport, Prediction
+from app.settings import Settings, complaints
 
 __all__ = ["cli"]
 
@@ -33,20 +37,20 @@ _WARNINGS = {"inverted": "The image looks inverted: ask for --invert if it is da
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="image files")]
 ModelName = Annotated[str | None, typer.Option("--model", help="name of the model", show_default="the default model")]
-ModelsFolder = Annotated[Path, typer.Option("--models-dir", envvar="SOFTMAX_MODELS_DIR", help="folder of the models")]
+ModelsFolder = Annotated[Path | None, typer.Option("--models-dir", help="folder of the models", show_default="models")]
 Resize = Annotated[bool, typer.Option("--resize", help="fit an image of any size into 28×28")]
 Invert = Annotated[bool, typer.Option("--invert", help="turn dark-on-light into light-on-dark")]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON object a line and file, as over HTTP")]
 Top = Annotated[int, typer.Option("--top", min=1, help="how many classes a file are shown")]
 Against = Annotated[str | None, typer.Option("--against", help="label to hold the answer against")]
-Picture = Annotated[Path | None, typer.Option("--picture", help="folder for a picture of each, FILE.explanation.png")]
+Picture = Annotated[Path | None, typer.Option("--picture", help="folder for NAME.explanation.png of each NAME.png")]
 
 
 @cli.command()
 def predict(
     files: Files,
     model: ModelName = None,
-    models_dir: ModelsFolder = Path("models"),
+    models_dir: ModelsFolder = None,
     *,
     resize: Resize = False,
     invert: Invert = False,
@@ -54,9 +58,10 @@ def predict(
     top: Top = 3,
 ) -> None:
     """Show the likeliest classes of each image."""
-    loaded = _load(models_dir, model)
+    settings = _settings(models_dir)
+    loaded = _load(settings, model)
     table = _table("file", "label", "probability")
-    images = _Images(files, resize=resize, invert=invert)
+    images = _Images(files, settings, resize=resize, invert=invert)
     for file, image in images:
         prediction = loaded.predict(image)
         if as_json:
@@ -70,7 +75,7 @@ def predict(
 def explain(
     files: Files,
     model: ModelName = None,
-    models_dir: ModelsFolder = Path("models"),
+    models_dir: ModelsFolder = None,
     against: Against = None,
     picture: Picture = None,
     *,
@@ -83,9 +88,10 @@ def explain(
     if picture is not None and len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise typer.BadParameter(f"Several files are called {twice!r}, and so would their pictures be.")
-    loaded = _load(models_dir, model, against)
+    settings = _settings(models_dir)
+    loaded = _load(settings, model, against)
     table = _table("file", "label", "logit", "= bias", "+ pixels", "next label", "L2 away", "L∞ away")
-    images = _Images(files, resize=resize, invert=invert)
+    images = _Images(files, settings, resize=resize, invert=invert)
     for file, image in images:
         explanation = loaded.explain(image, against)
         found = report(loaded.predict(image), explanation)
@@ -102,8 +108,9 @@ def explain(
 class _Images:
     """The images of the files, as `read_pixels` returns them; those that can't be read are named and left out."""
 
-    def __init__(self, files: list[Path], *, resize: bool, invert: bool) -> None:
+    def __init__(self, files: list[Path], settings: Settings, *, resize: bool, invert: bool) -> None:
         self._files = files
+        self._max_pixels = min(settings.max_image_pixels, settings.max_batch_pixels)
         self._resize = resize
         self._invert = invert
         self._unreadable = 0
@@ -111,7 +118,7 @@ class _Images:
     def __iter__(self) -> Iterator[tuple[Path, bytes]]:
         for file in self._files:
             try:
-                image = read_pixels(file.read_bytes(), name=str(file), resize=self._resize, invert=self._invert)
+                image = self._read(file)
             except OSError as error:
                 self._complain(f"{file} can't be read: {error.strerror}.")
             except WrongSizeError as error:
@@ -128,15 +135,32 @@ class _Images:
         if self._unreadable:
             raise typer.Exit(_UNREADABLE)
 
+    def _read(self, file: Path) -> bytes:
+        return read_pixels(
+            file.read_bytes(),
+            name=str(file),
+            resize=self._resize,
+            invert=self._invert,
+            max_pixels=self._max_pixels,
+        )
+
     def _complain(self, message: str) -> None:
         self._unreadable += 1
         typer.echo(message, err=True)
 
 
-def _load(models_dir: Path, name: str | None, against: str | None = None) -> LiveModel:
+def _settings(models_dir: Path | None) -> Settings:
+    try:
+        return Settings() if models_dir is None else Settings(models_dir=models_dir)
+    except ValidationError as error:
+        typer.echo("\n".join(complaints(error)), err=True)
+        raise typer.Exit(_UNREADABLE) from error
+
+
+def _load(settings: Settings, name: str | None, against: str | None = None) -> LiveModel:
     logging.getLogger("app").addHandler(logging.NullHandler())  # the error says it, too
     try:
-        model = LiveModels(models_dir).get(name)
+        model = LiveModels(settings.models_dir, settings.default_model, settings.min_accuracy).get(name)
         if against is not None:
             model.check_label(against)
     except ServiceError as error:

@@ -5,6 +5,7 @@
 Serving's figures come from benchmarks/serving/results.json; those of training stand in benchmarks/README.md.
 """
 
+import argparse
 import json
 import math
 from collections.abc import Sequence
@@ -162,5 +163,13 @@ def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def main() -> None:
+    """Write the tables anew."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--page", type=Path, default=_PAGE, help="the file that has the tables (docs/scaling.md)")
+    page: Path = parser.parse_args().page
+    page.write_text(scaling_page(page.read_text(), json.loads(_RESULTS.read_text())))
+
+
 if __name__ == "__main__":
-    _PAGE.write_text(scaling_page(_PAGE.read_text(), json.loads(_RESULTS.read_text())))
+    main()

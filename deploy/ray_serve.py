@@ -65,7 +65,7 @@ deployment = serve.deployment(
     autoscaling_config={
         "min_replicas": 1,
         "max_replicas": 32,
-        "target_ongoing_requests": 2,  # by docs/scaling.md: a replica at 0.7 to 0.8 of its capacity has about as many
+        "target_ongoing_requests": 2,  # at random arrivals, a replica at 0.7 to 0.8 of its capacity has about as many
     },
 )
 application = deployment.bind()

@@ -41,6 +41,18 @@ def test_every_line_of_the_tree_is_true_and_has_a_purpose() -> None:
         assert purpose
 
 
+@pytest.mark.parametrize("folder", ["app", "app/classifier"])
+def test_the_tree_has_every_module(folder: str) -> None:
+    [tree] = [block for block in blocks("") if block.startswith("app/")]
+    indent = "  " * (folder.count("/") + 1)
+    within = re.search(rf"^ *{re.escape(folder.rpartition('/')[2])}/.*\n((?:{indent}.*\n)*)", tree, re.MULTILINE)
+    assert within is not None
+
+    listed = re.findall(rf"^{indent}(\w+\.py)", within[1], re.MULTILINE)
+
+    assert set(listed) == {path.name for path in (REPOSITORY / folder).glob("*.py")} - {"__init__.py"}
+
+
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"make ([a-z]+)", README))))
 def test_every_make_target_exists(target: str) -> None:
     assert re.search(rf"^{target}:", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)

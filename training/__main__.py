@@ -2,7 +2,8 @@
 
 python -m training datasets                   # what --dataset takes
 python -m training fit                        # Fashion-MNIST with the defaults, into models/fashion-mnist
-python -m training fit --epochs 10 --momentum 0 --weight-decay 0 --schedule constant    # the course's own recipe
+python -m training fit --epochs 10 --lr 0.1 --momentum 0 --weight-decay 0 --schedule constant --validation 0
+                                              # that is the course's own recipe
 python -m training fit --resume               # go on after an interruption
 python -m training sweep --lr 0.03,0.1,0.3 --weight-decay 0,1e-4 --seeds 0,1 --save
 python -m training evaluate models/fashion-mnist --dataset fashion-mnist

@@ -69,5 +69,3 @@ class ModelFileError(ClassifierError):
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"Model file {path}: {reason}.")
-        self.path = path
-        self.reason = reason

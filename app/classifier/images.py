@@ -1,6 +1,6 @@
 """File bytes to the 28×28 grayscale pixels that the model sees: the one preprocessing of training and serving.
 
-Grayscale is taken as it is; 1-bit and palette images are expanded; 16-bit is scaled by 1/257; colour becomes
+Grayscale is taken as it is; 1-bit and palette images are expanded; 16-bit is scaled by 1/257; color becomes
 luminance (ITU-R 601, as Pillow computes it); transparency is laid over the background, which is black.
 """
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from app.classifier.images import to_tensor
 from app.classifier.softmax import PIXELS, SIDE
-from app.errors import BadRequestError, TooLargeError
+from app.errors import BadRequestError, TooManyImagesError
 from app.open_inference.schemas import InputTensor, OutputTensor, RequestedOutput
 
 __all__ = ["Answers", "read_images", "write_output"]
@@ -51,13 +51,13 @@ def read_images(tensor: InputTensor, binary: memoryview, max_images: int) -> Ten
 
     Raises:
         BadRequestError: shape, size and data do not fit each other, or a value is out of its range.
-        TooLargeError: there are more than `max_images`.
+        TooManyImagesError: there are more than `max_images`.
     """
     if tensor.shape[1:] not in _IMAGE_SHAPES:
         raise BadRequestError(f"Input 'images' has shape {tensor.shape}; send [N, 28, 28], [N, 784] or [N, 1, 28, 28].")
     buffer = _buffer(tensor, binary)
     if tensor.shape[0] > max_images:
-        raise TooLargeError(f"The request has {tensor.shape[0]:,} images; the limit is {max_images:,}.")
+        raise TooManyImagesError(f"The request has {tensor.shape[0]:,} images; the limit is {max_images:,}.")
     images = to_tensor(buffer).view(_DTYPES[tensor.datatype]).view(-1, PIXELS)  # [N, 784]
     if images.dtype == torch.uint8:
         return images

@@ -9,7 +9,7 @@ from app.explanation_report import report
 from app.front import Call
 from app.routes import documentation
 from app.routes.negotiation import preferred
-from app.routes.predict import rows
+from app.routes.predict import complete
 from app.schemas import ExplainOptions, ExplanationReport
 from app.uploads import OneImageRoute, decode, read_image
 
@@ -55,8 +55,5 @@ def explain(call: Call, options: Annotated[ExplainOptions, Query()]) -> Explanat
         picture = draw(explanation, pixels, model.metadata.labels)
         return Response(picture, headers={_VERSION_HEADER: model.version}, media_type="image/png")
     prediction = model.predict(pixels)
-    if options.pixels:
-        prediction["pixels"] = rows(pixels)
-    if options.coverage is not None:
-        model.add_prediction_set(prediction, options.coverage)
+    complete(prediction, model, pixels, options)
     return report(prediction, explanation)

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query
 
 from app.classifier.softmax import SIDE
 from app.front import Call
+from app.live_model import LiveModel
 from app.routes import documentation
 from app.schemas import ImageOptions, Prediction
 from app.turns import classify
@@ -24,12 +25,21 @@ async def predict(call: Call, options: Annotated[ImageOptions, Query()]) -> Pred
     model = call.model(options.model)
     pixels = decode(call, read_image(call), options)
     prediction = await classify(model, pixels)
+    complete(prediction, model, pixels, options)
+    call.predictions = [prediction]
+    return prediction
+
+
+def complete(prediction: Prediction, model: LiveModel, pixels: bytes, options: ImageOptions) -> None:
+    """Add what the options ask for: the pixels that the model saw, and the prediction set.
+
+    Raises:
+        UncalibratedModelError: the model can't promise a coverage.
+    """
     if options.pixels:
         prediction["pixels"] = rows(pixels)
     if options.coverage is not None:
         model.add_prediction_set(prediction, options.coverage)
-    call.predictions = [prediction]
-    return prediction
 
 
 def rows(pixels: bytes) -> list[list[int]]:

@@ -8,7 +8,7 @@ from app.classifier.errors import ImageError
 from app.errors import ServiceError, describe, problem
 from app.front import Call
 from app.routes import documentation
-from app.routes.predict import rows
+from app.routes.predict import complete
 from app.schemas import BatchAnswer, FittingOptions, ImageOptions, ImageProblem
 from app.uploads import ManyImagesRoute, Upload, decode, read_images
 
@@ -33,10 +33,7 @@ def predict_batch(call: Call, options: Annotated[ImageOptions, Query()]) -> Batc
     for image in decoded:
         if isinstance(image, bytes):
             prediction = next(predictions)
-            if options.pixels:
-                prediction["pixels"] = rows(image)
-            if options.coverage is not None:
-                model.add_prediction_set(prediction, options.coverage)
+            complete(prediction, model, image, options)
             answer["predictions"].append(prediction)
         else:
             answer["predictions"].append(image)

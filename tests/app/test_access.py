@@ -3,12 +3,14 @@
 from base64 import b64encode
 from pathlib import Path
 
+import httpx
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from app.access import OPEN_PATHS, Access, access
 from app.errors import UnauthorizedError
 from app.keys import Keys
+from app.main import create_app
 from app.settings import Settings
 
 KEY, OTHER = "a-key-for-the-tests", "another-key-for-the-tests"
@@ -69,6 +71,22 @@ def test_everything_else_is_refused_and_never_repeats_what_was_sent(
 @pytest.mark.parametrize("path", sorted(OPEN_PATHS))
 def test_probes_need_no_key(check: Access, path: str) -> None:
     check.check("GET", path, {})
+
+
+async def test_only_a_preflight_of_a_configured_origin_is_answered_without_a_key(models_dir: Path) -> None:
+    origin = "https://pages.example"
+    app = create_app(Settings(models_dir=models_dir, api_keys=(SecretStr(KEY),), cors_origins=(origin,)))
+    asks = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "X-API-Key"}
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
+        preflight = await client.options("/predict", headers={"Origin": origin, **asks})
+        of_another = await client.options("/predict", headers={"Origin": "https://other.example", **asks})
+        request = await client.post("/predict", headers={"Origin": origin})
+
+    assert (preflight.status_code, preflight.headers["Access-Control-Allow-Origin"]) == (200, origin)
+    assert of_another.status_code == 400
+    assert "Access-Control-Allow-Origin" not in of_another.headers
+    assert request.status_code == 401
 
 
 def test_a_page_of_another_site_cannot_use_the_browsers_key_to_change_anything(check: Access) -> None:

@@ -2,6 +2,9 @@
 
 import logging
 import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,6 +26,17 @@ def replace(path: Path, text: str) -> None:
     new = path.with_suffix(".new")
     new.write_text(text)
     new.rename(path)
+
+
+@contextmanager
+def no_files_to_open() -> Iterator[None]:
+    """As when the process has as many open as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_file_holds_a_key_a_line_and_comments(file: Path) -> None:
@@ -89,6 +103,23 @@ def test_a_file_that_goes_bad_leaves_the_keys_and_is_told_once(
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
     assert str(file) in caplog.text
     assert FIRST not in caplog.text
+
+
+def test_a_file_that_cannot_be_read_for_now_is_tried_again_at_every_look_and_told_once(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    accepted = Keys([], file)
+    replace(file, f"{THIRD}\n")
+
+    with no_files_to_open():
+        accepted.refresh()
+        accepted.refresh()
+        assert accepted.accept(FIRST.encode())
+    accepted.refresh()
+
+    assert accepted.accept(THIRD.encode())
+    assert not accepted.accept(FIRST.encode())
+    assert caplog.text.count("The file can't be read: Too many open files.") == 1
 
 
 def test_an_unchanged_file_is_not_read_again(file: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -70,6 +70,7 @@ def test_ctrl_c_ends_the_service_without_a_traceback(models_dir: Path) -> None:
     ("name", "value", "complaint"),
     [
         ("PORT", "70000", "=70000: Input should be less than or equal to 65535."),
+        ("MAX_HEADER_BYTES", "0", "=0: Input should be greater than 0."),
         ("IDLE_SECONDS", "inf", "=inf: Input should be a finite number."),
         ("MODELS_DIR", os.fsdecode(b"\xff"), "=\\udcff: It is not UTF-8."),
         ("HOST", os.fsdecode(b"\xff"), "=\\udcff: It is not UTF-8."),

@@ -138,6 +138,41 @@ def test_a_file_name_that_is_not_utf8_is_shown_as_far_as_it_is(boot: Path, model
     assert Path(json.loads(result.stdout)["file"]).name == "b\ufffdot.png"
 
 
+def test_the_default_model_is_the_one_that_the_service_has(
+    boot: Path, models_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifact.save(models_dir / "letters" / artifact.FILE_NAME, make_model(), make_metadata("letters"))
+    monkeypatch.setenv("SOFTMAX_MODELS_DIR", str(models_dir))
+    monkeypatch.setenv("SOFTMAX_DEFAULT_MODEL", "letters")
+
+    result = run("predict", boot, "--json")
+
+    assert json.loads(result.stdout)["model"]["name"] == "letters"
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "complaint"),
+    [
+        ("MIN_ACCURACY", "0.95", "is below SOFTMAX_MIN_ACCURACY, 0.9500."),
+        ("MIN_ACCURACY", "95", "SOFTMAX_MIN_ACCURACY=95: Input should be less than or equal to 1."),
+        ("MAX_IMAGE_PIXELS", "3000", "56×56 pixels"),
+        ("MAX_BATCH_PIXELS", "3000", "56×56 pixels"),
+    ],
+)
+def test_what_the_settings_refuse_is_refused(
+    setting: str, value: str, complaint: str, boot: Path, models_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boot.write_bytes(png(ankle_boot().resize((56, 56), 0)))
+    assert run("predict", boot, "--resize", "--models-dir", models_dir).exit_code == 0
+    monkeypatch.setenv(f"SOFTMAX_{setting}", value)
+
+    result = run("predict", boot, "--resize", "--models-dir", models_dir)
+
+    assert result.exit_code == 2
+    assert complaint in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("options", [("--model", "nope"), ("--against", "Hat")])
 def test_an_unknown_model_or_label_is_refused_with_the_list(
     options: tuple[str, str], boot: Path, models_dir: Path
@@ -149,12 +184,20 @@ def test_an_unknown_model_or_label_is_refused_with_the_list(
     assert "fashion-mnist" in result.stderr
 
 
-def test_it_is_a_command_of_python_m_app(boot: Path, models_dir: Path) -> None:
-    command = [sys.executable, "-m", "app", "predict", str(boot), "--json", "--models-dir", str(models_dir)]
+@pytest.mark.parametrize("is_first", [True, False])
+def test_it_is_a_command_of_python_m_app(
+    boot: Path,
+    models_dir: Path,
+    is_first: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    folder, command = ["--models-dir", str(models_dir)], ["predict", str(boot), "--json"]
+    arguments = [*folder, *command] if is_first else [*command, *folder]
 
-    result = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    process = [sys.executable, "-m", "app", *arguments]
+    result = subprocess.run(process, cwd=REPOSITORY, capture_output=True, text=True, check=True)
 
-    assert json.loads(result.stdout)["model"]["name"] == "fashion-mnist"
+    version = artifact.load(models_dir / "fashion-mnist" / artifact.FILE_NAME).version
+    assert json.loads(result.stdout)["model"] == {"name": "fashion-mnist", "version": version}
 
 
 def test_serving_does_not_import_the_terminal() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tritonclient.utils import deserialize_bytes_tensor
 
 from app.classifier.softmax import to_inputs
-from app.errors import BadRequestError, ServiceError, TooLargeError
+from app.errors import BadRequestError, ServiceError, TooManyImagesError
 from app.open_inference.schemas import InputTensor, OutputParameters, RequestedOutput
 from app.open_inference.tensors import Answers, read_images, write_output
 
@@ -120,7 +120,7 @@ def test_a_shape_far_beyond_the_data_is_refused() -> None:
 
 
 def test_more_images_than_the_limit_are_refused() -> None:
-    with pytest.raises(TooLargeError, match="5 images; the limit is 4"):
+    with pytest.raises(TooManyImagesError, match="5 images; the limit is 4"):
         read(tensor("UINT8", [5, 784], size=5 * 784), bytes(5 * 784))
 
 

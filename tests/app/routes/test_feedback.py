@@ -142,4 +142,5 @@ async def test_more_images_than_allowed_are_refused(client: httpx.AsyncClient, s
     answer = await send(client, *[(b"x", "Bag")] * (settings.max_batch_images + 1))
 
     assert answer.status_code == 413
-    assert f"the limit is {settings.max_batch_images}" in answer.json()["detail"]
+    assert f"the limit is {settings.max_batch_images:,}" in answer.json()["detail"]
+    assert answer.json()["title"] == "Too many images"

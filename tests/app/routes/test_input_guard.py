@@ -74,6 +74,20 @@ async def test_odd_images_are_counted_and_their_share_shown(guarded: httpx.Async
     assert live["unusual_share"] == 0.25
     text = (await guarded.get("/metrics", headers={"Accept": "text/plain"})).text
     assert 'softmax_unusual_inputs_total{model="boots",warning="unusual"} 1.0' in text
+    assert 'softmax_checked_inputs_total{model="boots"} 4.0' in text
+
+
+async def test_the_share_is_of_the_images_that_are_looked_at(guarded: httpx.AsyncClient) -> None:
+    tensor = {"name": "images", "datatype": "UINT8", "shape": [1, 784], "data": [0] * 784}
+    await predict(guarded, png(noise()))
+    await guarded.post("/predict/batch", files=[("files", png()), ("files", b"no image")])
+
+    answer = await guarded.post("/v2/models/boots/infer", json={"inputs": [tensor]})
+
+    assert answer.status_code == 200
+    live = (await guarded.get("/metrics")).json()["live"]
+    assert sum(live["predictions"].values()) == 3
+    assert live["unusual_share"] == 0.5
 
 
 async def test_a_model_without_pixel_statistics_warns_of_nothing(client: httpx.AsyncClient) -> None:

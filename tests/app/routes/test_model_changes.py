@@ -159,7 +159,9 @@ async def test_a_model_that_comes_back_is_counted_from_nought(client: httpx.Asyn
     for seed in (1, 2):
         await until_versions_are(client, {NAME: version, "letters": put(models_dir, "letters", seed)})
         await client.post("/predict?model=letters", files={"file": drawings.png()})
-        assert (await series(client))["softmax_predictions_total", "letters"] == 1
+        counted = await series(client)
+        assert counted["softmax_predictions_total", "letters"] == 1
+        assert counted["softmax_checked_inputs_total", "letters"] == 1
 
         (models_dir / "letters" / artifact.FILE_NAME).unlink()
         await until_versions_are(client, {NAME: version})

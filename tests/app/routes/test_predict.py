@@ -149,6 +149,18 @@ async def test_a_request_id_is_taken_over_if_it_is_clean(client: httpx.AsyncClie
     assert replaced.headers["X-Request-ID"] != "two words"
 
 
+async def test_sixteen_other_fields_may_come_along_and_no_more(client: httpx.AsyncClient) -> None:
+    files = {"file": drawings.png()}
+
+    most, more = [
+        await client.post("/predict", files=files, data={f"field{number}": "x" for number in range(count)})
+        for count in (16, 17)
+    ]
+
+    assert most.status_code == 200
+    assert (more.status_code, more.json()["title"]) == (413, "Body too large")
+
+
 async def test_a_media_type_may_be_written_in_any_case(client: httpx.AsyncClient) -> None:
     answer = await client.post("/predict", content=drawings.png(), headers={"Content-Type": "Image/PNG"})
 
