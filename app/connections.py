@@ -400,6 +400,7 @@ class Connection(HttpToolsProtocol):
         is_begun = self._phase is _BODY and self._refused is None and self._arriving is None
         if is_begun and not self.pipeline:  # it is uvicorn's, and alone
             if self.cycle.response_started:  # an answer is not disturbed by another
+                self._phase = _IDLE
                 self.transport.close()
             else:
                 self._refuse(error, call)
@@ -415,7 +416,7 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, error: ServiceError, call: Call | None) -> None:
         if call is None:
             call = self._front.call(self._path(), b"", dict(self.headers))
-        self._write(self._front.refuse(call, error), keep_alive=False)
+        self._finish(self._front.refuse(call, error), keep_alive=False)
 
     def _write(self, answer: Answer, *, keep_alive: bool) -> None:
         closes = _CLOSE in answer.headers
@@ -441,14 +442,15 @@ class Connection(HttpToolsProtocol):
         if phase is _WORK and self._is_unread():
             phase = _IDLE  # as one that asks for nothing
         remaining = self.since + self._limits[phase] - perf_counter()
-        if remaining > 0 or self._waiting is not None:
-            self._timer = self.loop.call_later(min(remaining, *self._limits.values()), self._watch)
-        elif phase is _IDLE:
-            self.transport.abort()
-        else:
+        if remaining <= 0 and self._waiting is None:
+            if phase is _IDLE:
+                self.transport.abort()
+                return
             seconds = self._limits[phase]
             error = SlowRequestError(f"{phase.value.capitalize()} did not arrive within {seconds:g} s.")
             self._end(error, self._arriving.call if self._arriving else None)
+            remaining = self._limits[_IDLE]  # for what was answered to be taken
+        self._timer = self.loop.call_later(min(remaining, *self._limits.values()), self._watch)
 
     def _is_unread(self) -> bool:
         """Whether an answer waits for a client that takes nothing of it."""

@@ -147,10 +147,11 @@ def test_empty_lines_keep_no_connection_open(server: str) -> None:
             time.sleep(LIMIT / 4)
 
 
-def test_a_client_that_takes_no_answers_is_cut_off(server: str) -> None:
+@pytest.mark.parametrize("next_one", [b"", b"GET /"], ids=["asking no more", "within the next request"])
+def test_a_client_that_takes_no_answers_is_cut_off(server: str, next_one: bytes) -> None:
     deadline = time.monotonic() + 20
     with connect(server) as client:
-        client.sendall(b"GET /models/fashion-mnist/templates HTTP/1.1\r\nHost: s\r\n\r\n" * 400)
+        client.sendall(b"GET /models/fashion-mnist/templates HTTP/1.1\r\nHost: s\r\n\r\n" * 400 + next_one)
         while is_open(client):
             assert time.monotonic() < deadline
             time.sleep(LIMIT / 4)
