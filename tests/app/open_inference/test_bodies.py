@@ -123,7 +123,9 @@ def test_a_compressed_body_is_read_as_it_was(coding: bytes, content: bytes) -> N
     assert plain == content
 
 
-@pytest.mark.parametrize(("coding", "content"), [(b"GZIP", gzip.compress(b"{}")), (b"Identity", b"{}"), (b"", b"{}")])
+@pytest.mark.parametrize(
+    ("coding", "content"), [(b"GZIP", gzip.compress(b"{}", mtime=0)), (b"Identity", b"{}"), (b"", b"{}")]
+)
 def test_the_name_of_a_coding_is_read_in_any_case(coding: bytes, content: bytes) -> None:
     assert decompress(content, coding, max_bytes=10) == b"{}"
 
