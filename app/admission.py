@@ -3,7 +3,8 @@
 A request whose body has arrived runs to its end within a turn of the event loop (`app.turns`), so requests queue where
 the loop can't see them, in the sockets' buffers. What has arrived while it was busy is read in the next turn, all of
 it: a request waits for the rest of one turn and is answered at the end of the next. So what bounds the turns bounds
-the time to every answer.
+the time to every answer. While there is far too much to do, most requests are refused as soon as they are read, and
+turns are short: that costs least, and whoever connects anew waits less.
 """
 
 import logging
@@ -11,6 +12,7 @@ from asyncio import get_running_loop
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from random import random
 from time import perf_counter
 from typing import TypeVar
 
@@ -27,8 +29,9 @@ Result = TypeVar("Result")
 logger = logging.getLogger(__name__)
 
 _ALWAYS_ADMITTED = 4  # requests a turn, however long each of them takes
-_STRICTER = 0.4  # of the time has a turn while there is too much to do: refusals take their time, too
-_STRICT_SECONDS = 1.0  # after a turn in which most were refused
+_CROWDED = 0.25  # of its time has a turn after one in which most were refused
+_FOR_ANSWERS = 0.1  # of that, at least, however much there is to refuse
+_SPARE = 2.0  # times as many as there may be time for may wait then
 _ALWAYS_TAKEN = 8  # heavy calls at work or waiting, in one worker, however long each of them takes
 _SOON_SECONDS = 1.0  # what the heavy calls before another one may take together
 _FIRST_GUESS_SECONDS = 0.05  # for a heavy call
@@ -47,10 +50,17 @@ class Gate:
         self._admitted = 0  # in this turn
         self._refused = 0
         self._is_shut = False  # for the rest of this turn
-        self._strict_until = float("-inf")
+        self._share = 1.0  # of all new requests that may wait for their turn
         self._refused_unlogged = 0
         self._logged_at = float("-inf")
         turn.at_end.append(self._end_turn)
+
+    def draw(self) -> bool:
+        """Whether a new request may wait for its turn: after a turn in which most were refused, by lot.
+
+        Those that are read first might be the same again and again.
+        """
+        return self._share == 1 or self._turn.reads <= _ALWAYS_ADMITTED or random() < self._share  # noqa: S311 - no secret
 
     def admits(self) -> bool:
         """Whether a request whose turn it is may be answered; once one may not, none that comes after it may."""
@@ -65,13 +75,17 @@ class Gate:
         self._refused += 1
 
     def _is_full(self) -> bool:
-        is_strict = perf_counter() < self._strict_until
-        return self._turn.is_longer_than(self._max_seconds * (_STRICTER if is_strict else 1))
+        seconds = self._max_seconds if self._share == 1 else _CROWDED * self._max_seconds
+        has_answered = perf_counter() - self._turn.all_read > _FOR_ANSWERS * seconds
+        return has_answered and self._turn.is_longer_than(seconds)
 
     def _end_turn(self) -> None:
+        self._share = 1.0
         if self._refused:
             if self._refused > self._admitted:
-                self._strict_until = perf_counter() + _STRICT_SECONDS
+                seconds = perf_counter() - self._turn.began
+                room = self._admitted * max(1.0, _CROWDED * self._max_seconds / seconds)
+                self._share = min(1.0, _SPARE * room / (self._admitted + self._refused))
             self._telemetry.refused("overload", self._refused)
             self._refused_unlogged += self._refused
         if self._refused_unlogged:

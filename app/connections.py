@@ -130,11 +130,15 @@ class Connection(HttpToolsProtocol):
             return
         if self._waiting is not None:
             self._waiting += data
-        elif self._phase is _IDLE and len(data) <= _MAX_WAITING_BYTES and self._turn.has_room:
+        elif self._phase is not _IDLE:
+            self._receive(data)
+        elif not self._gate.draw():
+            self._begin(data, admitted=False)
+        elif len(data) <= _MAX_WAITING_BYTES:
             self._waiting = data
             self._turn.wait(self)
         else:
-            self._receive(data)
+            self._begin(data, admitted=self._gate.admits())
 
     def take_turn(self) -> None:
         """Go on with what was read in this turn."""
@@ -152,14 +156,18 @@ class Connection(HttpToolsProtocol):
             self._read_on(self._arriving, data)
             return
         if self._phase is _IDLE:
-            # Refusals would pile up before a client that does not read; uvicorn waits for it.
-            self._admitted = self.flow.write_paused or self._gate.admits()
-            if not self._admitted and self._turn_away(data):
-                return
-            head = read_plain_head(data)
-            if head is not None and self._begin_plain(head, data):
-                return
-        self._parse(data)
+            self._begin(data, admitted=self._gate.admits())
+        else:
+            self._parse(data)
+
+    def _begin(self, data: bytes, *, admitted: bool) -> None:
+        # Refusals would pile up before a client that does not read; uvicorn waits for it.
+        self._admitted = admitted or self.flow.write_paused
+        if not self._admitted and self._turn_away(data):
+            return
+        head = read_plain_head(data)
+        if head is None or not self._begin_plain(head, data):
+            self._parse(data)
 
     def _turn_away(self, data: bytes) -> bool:
         """Refuse an ordinary request, as cheaply as can be; there are many of them, or none would be refused."""

@@ -15,7 +15,10 @@ import struct
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
+from typing import Any
 
 import uvicorn
 import uvicorn._subprocess
@@ -26,7 +29,9 @@ __all__ = ["run"]
 
 logger = logging.getLogger(__name__)
 
-_ACCEPTED_AT_ONCE = 16
+_DESCRIPTORS = 16
+_ACCEPTED_AT_ONCE = 256
+_LONG_TURN_SECONDS = 0.004
 _LAST_ONES_SECONDS = 0.3  # for the connections that wait to be accepted
 _SO_ATTACH_FILTER = 26  # as in Linux's asm-generic/socket.h
 _LONGEST_TEMP_DIR = 70  # bytes; with 32 more, a socket's path may have 107
@@ -34,12 +39,46 @@ _REFUSE_ALL = struct.pack("HBBI", 0x06, 0, 0, 0)  # struct sock_filter: BPF_RET 
 
 
 class _Server(uvicorn.Server):
-    """The one process of a service without workers."""
+    """The one process of a service without workers.
+
+    libuv accepts one connection a turn from each descriptor of the socket, and each descriptor costs a new connection
+    5 µs. So there are some; what they leave waiting in long turns, probes among it, is accepted here.
+    """
+
+    def __init__(self, config: uvicorn.Config, listener: socket.socket) -> None:
+        super().__init__(config)
+        self._listener = listener.dup()
+        self._listener.settimeout(0)
+        self._greetings: set[asyncio.Task[None]] = set()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        turn = self.lifespan.state["front"].turn
+        turn.at_end.append(partial(self._accept_rest, turn.is_longer_than))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         _close_door(sockets or [])
         await asyncio.sleep(_LAST_ONES_SECONDS)
+        self._listener.close()
         await super().shutdown(sockets)
+
+    def _accept_rest(self, turn_is_longer_than: Callable[[float], bool]) -> None:
+        if not turn_is_longer_than(_LONG_TURN_SECONDS):
+            return
+        with suppress(OSError):  # no more, or no longer
+            for _ in range(_ACCEPTED_AT_ONCE):
+                connection, _ = self._listener.accept()
+                greeting = asyncio.create_task(self._greet(connection))
+                self._greetings.add(greeting)
+                greeting.add_done_callback(self._greetings.discard)
+
+    async def _greet(self, connection: socket.socket) -> None:
+        protocol_class: Any = self.config.http_protocol_class
+        state = {"server_state": self.server_state, "app_state": self.lifespan.state}
+        with suppress(OSError):  # it is gone already
+            await asyncio.get_running_loop().connect_accepted_socket(
+                partial(protocol_class, config=self.config, **state), connection
+            )
 
 
 class _Workers(Multiprocess):
@@ -80,10 +119,8 @@ def run(config: uvicorn.Config, drain_seconds: float) -> None:
         _fork_workers()
         _Workers(config, [listener], drain_seconds).run()
         return
-    # libuv accepts one connection a turn from each descriptor: of 64 new ones, the last would wait for 64 turns, each
-    # longer than the one before, and a probe behind them. Workers stay at one: the first to wake would take all.
-    listeners = [listener, *(listener.dup() for _ in range(_ACCEPTED_AT_ONCE - 1))]
-    server = _Server(config)
+    server = _Server(config, listener)
+    listeners = [listener, *(listener.dup() for _ in range(_DESCRIPTORS - 1))]  # of workers, the first would take all
     with suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it has stopped
         server.run(listeners)
     if not server.started:

@@ -96,7 +96,7 @@ class Settings(BaseSettings):
         default=ByteSize(128 * 2**20), description="bodies that are arriving or wait, all together, in one worker"
     )
     max_delay_ms: PositiveFloat = Field(
-        default=25,
+        default=20,
         description="what is answered together may take this long; requests that would make it longer are refused with "
         "503",
     )

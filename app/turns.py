@@ -24,7 +24,7 @@ Result = TypeVar("Result")
 logger = logging.getLogger(__name__)
 
 _SINCE = attrgetter("since")
-_MAX_WAITING = 1024  # of up to 16 KiB each
+_MAX_READS = 2048  # in a turn: while a thousand sockets can be read, libuv goes on reading, for up to a second
 _MAX_IMAGES = 32  # in one product; more would save little, and make the first of them wait
 
 
@@ -45,22 +45,20 @@ class Turn:
         self.at_end: list[Callable[[], None]] = []  # called in this order
         self._waiting: list[Asking] = []
         self._later: deque[Callable[[], None]] = deque()
-        self._has_begun = False
-        self.began = 0.0  # when the first of its sockets was read
+        self.reads = 0  # of sockets
+        self.began = 0.0  # when the first of them was read
+        self.all_read = 0.0
         self._worked_before = 0.0  # CPU seconds of this process
 
     def enter(self, loop: AbstractEventLoop) -> None:
-        """Note that a socket was read: the first one begins the turn."""
-        if not self._has_begun:
-            self._has_begun = True
+        """Note that a socket was read: the first one begins the turn, and one too many the next."""
+        if self.reads == _MAX_READS:
+            self._answer(loop)
+        if not self.reads:
             self.began = perf_counter()
             self._worked_before = process_time()
             loop.call_soon(self._answer, loop)  # runs once all sockets that are readable now have been read
-
-    @property
-    def has_room(self) -> bool:
-        """Whether one more may wait: what they have sent lies in memory."""
-        return len(self._waiting) < _MAX_WAITING
+        self.reads += 1
 
     def wait(self, asking: Asking) -> None:
         """Go on once all sockets have been read.
@@ -78,7 +76,10 @@ class Turn:
         self._later.append(function)
 
     def _answer(self, loop: AbstractEventLoop) -> None:
-        self._has_begun = False
+        if not self.reads:
+            return  # it has ended, as too many were read
+        self.reads = 0
+        self.all_read = perf_counter()
         waiting, self._waiting = self._waiting, []
         self.size = len(waiting)
         waiting.sort(key=_SINCE, reverse=True)

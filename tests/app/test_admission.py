@@ -1,8 +1,9 @@
-"""The gate, turn by turn, on clocks of the test's own."""
+"""The gate, turn by turn, on clocks and with lots of the test's own."""
 
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -33,6 +34,7 @@ def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
     for module in (admission, turns):
         monkeypatch.setattr(module, "perf_counter", lambda: own.now)
     monkeypatch.setattr(turns, "process_time", lambda: own.worked)
+    monkeypatch.setattr(admission, "random", Random(1).random)  # noqa: S311 - lots, not secrets
     return own
 
 
@@ -45,7 +47,16 @@ class Client:
         self.since = clocks.now
         self.seconds_each = 0.0
         self.pause = 0.0
+        self.has_waited = False
         self.admitted = False
+
+    def ask(self, turn: Turn) -> None:
+        self.has_waited = self._gate.draw()
+        if self.has_waited:
+            turn.wait(self)
+        else:
+            self.admitted = False
+            self._gate.count_refused()
 
     def take_turn(self) -> None:
         self.admitted = self._gate.admits()
@@ -70,16 +81,17 @@ def make_clients(clocks: Clocks, gate_and_turn: tuple[Gate, Turn]) -> Callable[[
 
 
 @pytest.fixture
-def take_turn(gate_and_turn: tuple[Gate, Turn]) -> Callable[..., int]:
+def take_turn(clocks: Clocks, gate_and_turn: tuple[Gate, Turn]) -> Callable[..., int]:
     """All clients ask in one turn, each of which takes a while to answer; returns how many were admitted."""
 
-    def take_turn(clients: list[Client], *, seconds_each: float) -> int:
+    def take_turn(clients: list[Client], *, seconds_each: float, seconds_to_read: float = 0) -> int:
         async def run() -> None:
             _, turn = gate_and_turn
             for client in clients:
                 client.seconds_each = seconds_each
                 turn.enter(asyncio.get_running_loop())
-                turn.wait(client)
+                clocks.work(seconds_to_read)
+                client.ask(turn)
             await asyncio.sleep(0)
 
         asyncio.run(run())
@@ -123,18 +135,47 @@ def test_who_was_refused_is_answered_in_the_next_turn(make_clients: Clients, tak
     assert all(client.admitted for client in refused)
 
 
-def test_a_turn_has_less_time_after_one_in_which_most_were_refused(
-    clocks: Clocks, make_clients: Clients, take_turn: TakeTurn
+def test_after_a_turn_in_which_most_were_refused_most_are_refused_when_they_are_read(
+    make_clients: Clients, take_turn: TakeTurn
 ) -> None:
     take_turn(make_clients(100), seconds_each=0.001)
-    clocks.work(0.5)
-    assert take_turn(make_clients(24), seconds_each=0.001) == pytest.approx(10, abs=1)
+    clients = make_clients(100)
+    take_turn(clients, seconds_each=0.001)
+    assert sum(client.has_waited for client in clients) == pytest.approx(2 * 25, abs=25)
 
 
-def test_it_has_all_of_it_again_a_second_later(clocks: Clocks, make_clients: Clients, take_turn: TakeTurn) -> None:
+def test_who_is_refused_then_is_drawn_by_lot(make_clients: Clients, take_turn: TakeTurn) -> None:
+    clients = make_clients(100)
+    admitted = dict.fromkeys(clients, 0)
+    for _ in range(200):
+        take_turn(clients, seconds_each=0.001)
+        for client in clients:
+            admitted[client] += client.admitted
+    assert sum(admitted.values()) < 100 * 200 / 2
+    assert min(list(admitted.values())[4:]) > 0  # the first four read always wait
+
+
+def test_a_turn_is_short_then(make_clients: Clients, take_turn: TakeTurn) -> None:
     take_turn(make_clients(100), seconds_each=0.001)
-    clocks.work(1.1)
+    assert take_turn(make_clients(100), seconds_each=0.001) == pytest.approx(25 / 4, abs=1)
+
+
+def test_few_that_come_then_are_answered_all_the_same(make_clients: Clients, take_turn: TakeTurn) -> None:
+    take_turn(make_clients(100), seconds_each=0.001)
+    assert take_turn(make_clients(4), seconds_each=0.001) == 4
+
+
+def test_all_may_wait_again_once_there_was_time_for_more(make_clients: Clients, take_turn: TakeTurn) -> None:
+    take_turn(make_clients(1000), seconds_each=0.001)
+    for _ in range(6):
+        take_turn(make_clients(24), seconds_each=0.0001)
     assert take_turn(make_clients(24), seconds_each=0.001) == 24
+
+
+def test_however_long_it_takes_to_read_all_there_is_time_for_answers(
+    make_clients: Clients, take_turn: TakeTurn
+) -> None:
+    assert take_turn(make_clients(100), seconds_each=0.0001, seconds_to_read=1) == pytest.approx(25, abs=2)
 
 
 def test_a_turn_in_which_few_were_refused_changes_nothing(make_clients: Clients, take_turn: TakeTurn) -> None:

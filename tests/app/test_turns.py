@@ -60,18 +60,18 @@ def in_one_turn(calls: list[Steps[Any]]) -> list[Any]:
     return results
 
 
-def test_no_more_may_wait_than_memory_is_meant_for_until_the_turn_is_over() -> None:
-    async def run() -> list[bool]:
-        turn, had_room = Turn(), []
-        turn.enter(asyncio.get_running_loop())
-        for _ in range(1024):
-            had_room.append(turn.has_room)
-            turn.wait(Asking(lambda: None))
-        had_room.append(turn.has_room)
+def test_a_turn_ends_where_reading_does_not() -> None:
+    async def run() -> list[int]:
+        answered: list[int] = []
+        turn, so_far = Turn(), []
+        for number in range(2049):
+            turn.enter(asyncio.get_running_loop())
+            turn.wait(Asking(partial(answered.append, number)))
+            so_far.append(len(answered))
         await asyncio.sleep(0)
-        return [*had_room, turn.has_room]
+        return [*so_far, len(answered)]
 
-    assert asyncio.run(run()) == [True] * 1024 + [False, True]
+    assert asyncio.run(run()) == [0] * 2048 + [2048, 2049]
 
 
 def test_what_is_called_later_is_called_after_the_turn_and_before_the_next() -> None:

@@ -142,6 +142,13 @@ def test_metrics_are_answered_and_count_the_refusals(server: str, crowd: list[so
     assert refused(server) == before + sum(answer.status == 503 for answer in answers)
 
 
+def test_many_that_connect_at_once_to_a_busy_service_are_all_answered(patient: str) -> None:
+    with ExitStack() as stack:
+        for _ in range(4):
+            clients = [stack.enter_context(connect(patient)) for _ in range(200)]
+            assert {answer.status for answer in asked_by_many(clients, post("/predict"))} == {200}
+
+
 def test_bodies_that_wait_may_not_outgrow_their_budget(server: str) -> None:
     head = b"POST /predict HTTP/1.1\r\nHost: s\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n"
     chunk = b"%x\r\n%b\r\n" % (40_000, bytes(40_000))
