@@ -15,7 +15,6 @@ import struct
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -29,8 +28,8 @@ __all__ = ["run"]
 
 logger = logging.getLogger(__name__)
 
-_DESCRIPTORS = 16
-_ACCEPTED_AT_ONCE = 256
+_DESCRIPTORS = 16  # of the listening socket
+_ACCEPTED_AT_ONCE = 256  # connections, after a turn that took longer than
 _LONG_TURN_SECONDS = 0.004
 _LAST_ONES_SECONDS = 0.3  # for the connections that wait to be accepted
 _SO_ATTACH_FILTER = 26  # as in Linux's asm-generic/socket.h
@@ -42,7 +41,8 @@ class _Server(uvicorn.Server):
     """The one process of a service without workers.
 
     libuv accepts one connection a turn from each descriptor of the socket, and each descriptor costs a new connection
-    5 µs. So there are some; what they leave waiting in long turns, probes among it, is accepted here.
+    5 µs. So there are some; what they leave waiting in long turns, probes among it, is accepted here. Workers do
+    neither: the first to wake would take all.
     """
 
     def __init__(self, config: uvicorn.Config, listener: socket.socket) -> None:
@@ -53,8 +53,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        turn = self.lifespan.state["front"].turn
-        turn.at_end.append(partial(self._accept_rest, turn.is_longer_than))
+        self.lifespan.state["front"].turn.at_end.append(self._accept_rest)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         _close_door(sockets or [])
@@ -62,8 +61,8 @@ class _Server(uvicorn.Server):
         self._listener.close()
         await super().shutdown(sockets)
 
-    def _accept_rest(self, turn_is_longer_than: Callable[[float], bool]) -> None:
-        if not turn_is_longer_than(_LONG_TURN_SECONDS):
+    def _accept_rest(self) -> None:
+        if not self.lifespan.state["front"].turn.is_longer_than(_LONG_TURN_SECONDS):
             return
         with suppress(OSError):  # no more, or no longer
             for _ in range(_ACCEPTED_AT_ONCE):
@@ -74,11 +73,11 @@ class _Server(uvicorn.Server):
 
     async def _greet(self, connection: socket.socket) -> None:
         protocol_class: Any = self.config.http_protocol_class
-        state = {"server_state": self.server_state, "app_state": self.lifespan.state}
+        protocol = partial(
+            protocol_class, config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
         with suppress(OSError):  # it is gone already
-            await asyncio.get_running_loop().connect_accepted_socket(
-                partial(protocol_class, config=self.config, **state), connection
-            )
+            await asyncio.get_running_loop().connect_accepted_socket(protocol, connection)
 
 
 class _Workers(Multiprocess):
@@ -120,7 +119,7 @@ def run(config: uvicorn.Config, drain_seconds: float) -> None:
         _Workers(config, [listener], drain_seconds).run()
         return
     server = _Server(config, listener)
-    listeners = [listener, *(listener.dup() for _ in range(_DESCRIPTORS - 1))]  # of workers, the first would take all
+    listeners = [listener, *(listener.dup() for _ in range(_DESCRIPTORS - 1))]
     with suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it has stopped
         server.run(listeners)
     if not server.started:

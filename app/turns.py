@@ -87,7 +87,7 @@ class Turn:
             asking.take_turn()
         for function in self.at_end:
             function()
-        loop.call_soon(self._finish)  # the loop writes before it calls anything else
+        loop.call_soon(self._finish)  # once all answers of this turn are written
 
     def _finish(self) -> None:
         while self._later:
