@@ -1,27 +1,20 @@
-"""One client's connection, as uvicorn runs it under `python -m app`: time limits, and the short way to the front.
+"""One client's connection, as uvicorn runs it under `python -m app`: its turn, and the short way to the front.
 
 A light call of a direct route, plainly written, goes from the socket to `Front.answer_in_turn` and back in the turn in
 which its last byte is read: no parser, no task, no scope, no messages. Whatever else arrives goes uvicorn's own way,
-through httptools to `Front.__call__`.
+through httptools to `Front.__call__` (`app.guarded_connections`).
 """
 
 import logging
-import math
 import re
-from asyncio import TimerHandle, Transport
-from collections.abc import Iterable
-from enum import Enum
 from functools import lru_cache
-from http import HTTPStatus
 from time import perf_counter
 from typing import Any
 
-import httptools
-from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
-
-from app.errors import BadRequestError, HeadersTooLargeError, OverCapacityError, ServiceError, SlowRequestError
-from app.front import ALWAYS_ANSWERED, REFUSED, TURNED_AWAY, Answer, Call, Front, Match
+from app.direct_routes import Call, Match
+from app.errors import OverCapacityError, ServiceError
+from app.front import ALWAYS_ANSWERED, TURNED_AWAY, Answer
+from app.guarded_connections import BODY, IDLE, STATUS_LINES, TURN, WORK, GuardedConnection, lines
 from app.plain_requests import PlainHead, ordinary_post, read_plain_head
 
 __all__ = ["Connection"]
@@ -29,21 +22,7 @@ __all__ = ["Connection"]
 logger = logging.getLogger(__name__)
 
 _MAX_WAITING_BYTES = 16_384  # of one connection, for its turn; what is longer is gone on with as it comes
-_LAST_CHANCE_SECONDS = 0.25  # for what was sent before the client could know that the service stops
-_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
-_CLOSE = (b"connection", b"close")
 _ORIGIN = re.compile(rb"\norigin:", re.IGNORECASE)
-_UPGRADE_FIELDS = frozenset({b"connection", b"upgrade", b"http2-settings"})
-
-
-class _Phase(Enum):
-    IDLE = "between two requests"
-    HEAD = "the request line and the headers"
-    BODY = "the body"
-    WORK = "the answer"
-
-
-_IDLE, _HEAD, _BODY, _WORK = _Phase
 
 
 class _Arriving:
@@ -68,61 +47,20 @@ class _Arriving:
         self._filled = end
 
 
-class Connection(HttpToolsProtocol):
-    """A connection, from its first byte to its last."""
+class Connection(GuardedConnection):
+    """A connection whose requests wait for their turn; the plain ones among them are read and answered here."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._front: Front = self.app_state["front"]
         self._turn = self._front.turn
         self._gate = self._front.gate
-        settings = self._front.components.settings
-        self._answers_other_origins = bool(settings.cors_origins)
-        self._max_head_bytes = settings.max_header_bytes
-        self._limits = {
-            _IDLE: settings.idle_seconds,
-            _HEAD: settings.header_seconds,
-            _BODY: settings.body_seconds,
-            _WORK: math.inf,
-        }
-        self.url = b""
-        self.headers = []
-        self._phase = _IDLE
-        self.since = perf_counter()  # when this phase began
-        self._timer: TimerHandle | None = None
-        self._arriving: _Arriving | None = None
         self._waiting: bytes | None = None  # what was read, and waits for its turn, or for the answer before
-        self._keep_alive = True  # after that answer
-        self._refused: tuple[str, dict[bytes, bytes]] | None = None  # answered here, whatever its body is
-        self._unread_bytes = 0  # of answers, when that was looked at last
-        self._head_bytes = 0  # of the head, or of a body: between its parts, or behind the last of them
-        self._begun = 0  # requests, in one read
-        self._has_body = False  # of a request, in one read
-        self._running: RequestResponseCycle | None = None  # of those that uvicorn answers, the first
-        self._last_words: tuple[ServiceError, Call | None] | None = None  # once what came before is answered
-        self._admitted = True
-        self._stopping = False
-
-    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as in uvicorn
-        super().connection_made(transport)
-        self._watch()
+        self._arriving: _Arriving | None = None
+        self._keep_alive = True  # after the answer that is being made
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
         self._release()
-        if self._running is not None:  # uvicorn tells only the newest
-            self._running.disconnected = True
-            self._running.message_event.set()
         super().connection_lost(exc)
-
-    def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio has it: whether to stay open
-        self._stopping = True
-        if self._phase is _BODY and self.pipeline:
-            self._end(BadRequestError("The request is cut off."))
-        elif self._is_answering():
-            self.cycle.keep_alive = False
-        return self._waiting is not None or self._phase is _WORK or (self._phase is _HEAD and self._is_answering())
 
     def data_received(self, data: bytes) -> None:
         self._turn.enter(self.loop)
@@ -130,11 +68,12 @@ class Connection(HttpToolsProtocol):
             return
         if self._waiting is not None:
             self._waiting += data
-        elif self._phase is not _IDLE:
+        elif self._phase is not IDLE:
             self._receive(data)
         elif not self._gate.draw():
             self._begin(data, admitted=False)
         elif len(data) <= _MAX_WAITING_BYTES:
+            self._phase = TURN
             self._waiting = data
             self._turn.wait(self)
         else:
@@ -143,6 +82,7 @@ class Connection(HttpToolsProtocol):
     def take_turn(self) -> None:
         """Go on with what was read in this turn."""
         data, self._waiting = self._waiting, None
+        self._phase = IDLE
         if not data or self.transport.is_closing():
             return
         try:
@@ -155,7 +95,7 @@ class Connection(HttpToolsProtocol):
         if self._arriving is not None:
             self._read_on(self._arriving, data)
             return
-        if self._phase is _IDLE:
+        if self._phase is IDLE:
             self._begin(data, admitted=self._gate.admits())
         else:
             self._parse(data)
@@ -190,7 +130,7 @@ class Connection(HttpToolsProtocol):
             return False
         if not self._admitted and head.path not in ALWAYS_ANSWERED:
             return False
-        match = self._front.match(head.method, head.path)
+        match = self._front.routes.match(head.method, head.path)
         if (
             match is None
             or head.body_bytes > match.max_bytes
@@ -213,11 +153,11 @@ class Connection(HttpToolsProtocol):
         try:
             self._front.pending.add(head.body_bytes)
         except OverCapacityError as error:
-            self._end(error, call)
+            self._refuse(error, call)
             return
         self._arriving = _Arriving(head, match, call)
         self._arriving.take(memoryview(data)[head.size :])
-        self._phase = _BODY
+        self._phase = BODY
         self.since = perf_counter()
 
     def _read_on(self, arriving: _Arriving, data: bytes) -> None:
@@ -231,7 +171,7 @@ class Connection(HttpToolsProtocol):
             self.data_received(data[missing:])
 
     def _answer(self, match: Match, call: Call, *, keep_alive: bool) -> None:
-        self._phase = _WORK
+        self._phase = WORK
         self._waiting = b""
         self._keep_alive = keep_alive
         self._front.answer_in_turn(match, call, self._answered)
@@ -245,242 +185,22 @@ class Connection(HttpToolsProtocol):
             if later and not self.transport.is_closing():
                 self._receive(later)
 
+    def _end(self, error: ServiceError) -> None:
+        if self._arriving is None:
+            super()._end(error)
+        else:
+            self._refuse(error, self._arriving.call)
+
     def _release(self) -> None:
         if self._arriving is not None:
             self._front.pending.remove(self._arriving.head.body_bytes)
             self._arriving = None
-
-    def _parse(self, data: bytes) -> None:
-        before = self._phase
-        self._begun = 0
-        self._has_body = False
-        try:
-            self._feed(data)
-        except httptools.HttpParserError as error:
-            if not self.transport.is_closing():
-                raised = error.__context__  # by one of the methods below
-                invalid = BadRequestError("The request is not valid HTTP/1.1.")
-                self._end(raised if isinstance(raised, ServiceError) else invalid)
-            return
-        after = self._phase
-        if after is not before or self._begun:
-            self.since = perf_counter()
-        # Where a read ended other requests, too, httptools does not tell how much of it is this one's.
-        of_head = after is _HEAD and self._begun == (before is _IDLE)
-        of_trailers = after is before is _BODY and not (self._begun or self._has_body)  # or of a chunk's extensions
-        if of_head or of_trailers:
-            self._head_bytes += len(data)
-            if self._head_bytes > self._max_head_bytes:
-                self._end(self._headers_too_large())
-
-    def _feed(self, data: bytes) -> None:
-        """Have httptools read; it takes a request to upgrade for the last one, and its body for the other protocol."""
-        while True:
-            try:
-                self.parser.feed_data(data)
-            except httptools.HttpParserUpgrade as upgrade:
-                data = self._head_without_upgrade() + data[upgrade.args[0] :]
-                self.parser = httptools.HttpRequestParser(self)
-                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
-            else:
-                return
-
-    def _head_without_upgrade(self) -> bytes:
-        """The request as if it did not ask for another protocol: none is spoken here, which it has to expect."""
-        version = self.parser.get_http_version().encode()
-        fields = [field for field in self.headers if field[0] not in _UPGRADE_FIELDS]
-        if not self.parser.should_keep_alive():
-            fields.append(_CLOSE)
-        return b"%b %b HTTP/%b\r\n%b\r\n" % (self.parser.get_method(), self.url, version, _join(fields))
-
-    def on_message_begin(self) -> None:
-        self._phase = _HEAD
-        self._begun += 1
-        self._head_bytes = 0
-        self.url = b""
-        self.headers = []
-        self.expect_100_continue = False
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._phase is _HEAD:  # else a trailer, which means nothing here
-            super().on_header(name, value.strip(b" \t"))
-
-    def on_headers_complete(self) -> None:
-        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > self._max_head_bytes:
-            raise self._headers_too_large()
-        if self.parser.get_method() == b"CONNECT":
-            raise BadRequestError("CONNECT is for proxies, and this is none.")
-        if self.parser.should_upgrade():
-            return  # it is read again, as if it did not ask for that
-        if self.parser.get_http_version() == "1.0":
-            self.expect_100_continue = False
-        path, fields = self._path(), dict(self.headers)
-        if self._admitted or self._is_answering() or path in ALWAYS_ANSWERED:
-            self._begin_cycle()
-        else:
-            self._gate.count_refused()
-            if self._answers_other_origins and b"origin" in fields:  # what they may read, the middleware says
-                self._begin_cycle()
-                self.scope["state"][REFUSED] = True
-            elif self.expect_100_continue:  # its body may never come
-                self._finish(self._front.turn_away(path, fields), keep_alive=False)
-                raise OverCapacityError("Nothing more is read.")
-            else:
-                self._refused = path, fields
-        self._phase = _BODY
-        self._head_bytes = 0
-
-    def _headers_too_large(self) -> HeadersTooLargeError:
-        limit = f"{self._max_head_bytes:,}"
-        return HeadersTooLargeError(f"The request line and headers have over {limit} bytes, the limit.")
-
-    def _path(self) -> str:
-        return self.url.partition(b"?")[0].decode("latin-1")
-
-    def _is_answering(self) -> bool:
-        return self._running is not None and not self._running.response_complete
-
-    def _begin_cycle(self) -> None:
-        """Go uvicorn's own way, from the start of the request on."""
-        url, headers, expect = self.url, self.headers, self.expect_100_continue
-        super().on_message_begin()
-        self.url, self.headers, self.expect_100_continue = url, headers, expect
-        self.scope["headers"] = headers
-        super().on_headers_complete()
-        if self._stopping:
-            self.cycle.keep_alive = False
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        self._running = cycle
-        super()._start_asgi_task(cycle, app)
-
-    def on_body(self, body: bytes) -> None:
-        self._has_body = True
-        self._head_bytes = 0
-        if self._refused is None:
-            super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        if self.parser.should_upgrade():
-            return
-        if self._refused is not None:
-            path, fields = self._refused
-            self._refused = None
-            has_body = self.parser.get_method() != b"HEAD"  # what is sent all the same must not seem the next answer
-            keep_alive = has_body and self.parser.should_keep_alive()
-            self._finish(self._front.turn_away(path, fields), keep_alive=keep_alive)
-        else:
-            super().on_message_complete()
-            self._phase = _WORK if self._is_answering() else _IDLE
-
-    def on_response_complete(self) -> None:
-        self.server_state.total_requests += 1
-        if self.transport.is_closing():
-            return
-        self.flow.resume_reading()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
-        elif self._last_words is not None:
-            self._refuse(*self._last_words)
-        elif self._phase is _WORK:
-            self._phase = _IDLE
-            self.since = perf_counter()
-
-    def shutdown(self) -> None:
-        self._stopping = True
-        if self._is_answering():
-            super().shutdown()
-        else:  # what the client has sent already is read first
-            self.loop.call_later(_LAST_CHANCE_SECONDS, self._close_if_idle)
-
-    def _close_if_idle(self) -> None:
-        if self._phase is _IDLE and self._waiting is None:
-            self.transport.close()
-
-    def _finish(self, answer: Answer, *, keep_alive: bool) -> None:
-        """Answer the request that is complete now."""
-        self._phase = _IDLE
-        self._write(answer, keep_alive=keep_alive and not self._stopping)
-        self.since = perf_counter()
-
-    def _end(self, error: ServiceError, call: Call | None = None) -> None:
-        """Refuse a request that is not complete, and close; those before it get their answers first."""
-        is_begun = self._phase is _BODY and self._refused is None and self._arriving is None
-        if is_begun and not self.pipeline:  # it is uvicorn's, and alone
-            if self.cycle.response_started:  # an answer is not disturbed by another
-                self._phase = _IDLE
-                self.transport.close()
-            else:
-                self._refuse(error, call)
-            return
-        if is_begun:
-            self.pipeline.popleft()
-        if self._is_answering():
-            self._phase = _WORK
-            self._last_words = error, call
-        else:
-            self._refuse(error, call)
-
-    def _refuse(self, error: ServiceError, call: Call | None) -> None:
-        if call is None:
-            call = self._front.call(self._path(), b"", dict(self.headers))
-        self._finish(self._front.refuse(call, error), keep_alive=False)
-
-    def _write(self, answer: Answer, *, keep_alive: bool) -> None:
-        closes = _CLOSE in answer.headers
-        self.transport.write(
-            b"%b%bcontent-length: %d\r\n%b%bx-request-id: %b\r\n\r\n%b"
-            % (
-                _STATUS_LINES[answer.status],
-                _lines(tuple(self.server_state.default_headers)),
-                len(answer.content),
-                _lines(answer.headers),
-                b"" if keep_alive or closes else _lines((_CLOSE,)),
-                answer.request_id,
-                answer.content,
-            )
-        )
-        self.server_state.total_requests += 1
-        if closes or not keep_alive:
-            self.transport.close()
-
-    def _watch(self) -> None:
-        """End what has taken too long. One timer for all limits: setting one anew for each request would cost more."""
-        phase = self._phase
-        if phase is _WORK and self._is_unread():
-            phase = _IDLE  # as one that asks for nothing
-        remaining = self.since + self._limits[phase] - perf_counter()
-        if remaining <= 0 and self._waiting is None:
-            if phase is _IDLE:
-                self.transport.abort()
-                return
-            seconds = self._limits[phase]
-            error = SlowRequestError(f"{phase.value.capitalize()} did not arrive within {seconds:g} s.")
-            self._end(error, self._arriving.call if self._arriving else None)
-            remaining = self._limits[_IDLE]  # for what was answered to be taken
-        self._timer = self.loop.call_later(min(remaining, *self._limits.values()), self._watch)
-
-    def _is_unread(self) -> bool:
-        """Whether an answer waits for a client that takes nothing of it."""
-        before, self._unread_bytes = self._unread_bytes, self.transport.get_write_buffer_size()
-        if not self.flow.write_paused or self._unread_bytes < before or before == 0:
-            self.since = perf_counter()
-        return self.flow.write_paused
 
 
 @lru_cache(maxsize=4)
 def _refusal(of_protocol: bool, default_headers: tuple[tuple[bytes, bytes], ...]) -> tuple[bytes, int]:  # noqa: FBT001 - one caller
     """All of it but the length and, twice, the request's id; and the length without the id."""
     answer = TURNED_AWAY["/v2" if of_protocol else "/"]
-    fields = _lines(default_headers), _lines(answer.headers)
-    head = b"%b%b%bcontent-length: %%d\r\nx-request-id: %%b\r\n\r\n" % (_STATUS_LINES[answer.status], *fields)
+    fields = lines(default_headers), lines(answer.headers)
+    head = b"%b%b%bcontent-length: %%d\r\nx-request-id: %%b\r\n\r\n" % (STATUS_LINES[answer.status], *fields)
     return head + answer.content, len(answer.content % b"")
-
-
-@lru_cache(maxsize=256)
-def _lines(fields: tuple[tuple[bytes, bytes], ...]) -> bytes:
-    return _join(fields)
-
-
-def _join(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
-    return b"".join([b"%b: %b\r\n" % field for field in fields])

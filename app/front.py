@@ -10,92 +10,35 @@ the socket (`app.connections`), which hands over a light call as soon as the las
 
 import re
 import secrets
-from abc import abstractmethod
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from itertools import count
-from time import perf_counter
 from types import CoroutineType
-from typing import Any, NamedTuple, get_type_hints
-from urllib.parse import parse_qsl
+from typing import NamedTuple
 
 import orjson
-from fastapi.routing import APIRoute
-from pydantic import BaseModel, ValidationError
-from starlette import routing
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.access import OPEN_PATHS
 from app.admission import Gate, HeavyWork, PendingBodies
 from app.components import Components
-from app.errors import (
-    BadRequestError,
-    OverCapacityError,
-    ServiceError,
-    TooLargeError,
-    UnauthorizedError,
-    problem_response,
-)
-from app.live_model import LiveModel
-from app.schemas import ModelReference, Prediction
-from app.settings import Settings
+from app.direct_routes import Call, DirectRoute, DirectRoutes, Match
+from app.errors import OverCapacityError, ServiceError, TooLargeError, UnauthorizedError, problem_response
 from app.turns import Batch, Steps, Turn, run_alone
 
-__all__ = [
-    "ALWAYS_ANSWERED",
-    "REFUSED",
-    "TURNED_AWAY",
-    "Answer",
-    "BodilessRoute",
-    "Call",
-    "DirectRoute",
-    "Front",
-    "Match",
-]
+__all__ = ["ALWAYS_ANSWERED", "REFUSED", "TURNED_AWAY", "Answer", "Front"]
+
+ALWAYS_ANSWERED = OPEN_PATHS | {"/metrics"}
+REFUSED = "softmax.refused"  # in a scope's state: the connection did not admit the request
 
 _REQUEST_ID = re.compile(rb"[!#-\[\]-~]{1,128}")  # printable, and the same in JSON
 _MAX_LENGTH_DIGITS = 18  # of a Content-Length; int() itself refuses some thousands
-ALWAYS_ANSWERED = OPEN_PATHS | {"/metrics"}
-REFUSED = "softmax.refused"  # in a scope's state: the connection did not admit the request
 _NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 _JSON = ((b"content-type", b"application/json"), _NO_SNIFFING)
 _CLIENT_CLOSED_REQUEST = 499  # nginx's number for a client that left before its answer; never sent, only counted
-
-
-class Call(Request):
-    """A request to a direct route: its body has arrived, and the service's parts are at hand.
-
-    It is a Request in name only, so that FastAPI doesn't take it for a part of the body when it reads a signature.
-    """
-
-    content: memoryview
-    asked: ModelReference | None = None  # the model, for the log
-    image: bytes | None = None  # the file, where it is one, for the log
-    predictions: Sequence[Prediction] = ()  # what is answered, for the counters
-
-    def __init__(
-        self, path: str, query: bytes, header_fields: dict[bytes, bytes], request_id: bytes, components: Components
-    ) -> None:
-        self.started = perf_counter()
-        self.path = path
-        self.query = query
-        self.header_fields = header_fields  # by lower-case name
-        self.request_id = request_id
-        self.components = components
-
-    def model(self, name: str | None) -> LiveModel:
-        """The model that is to answer; raises what `LiveModels.get` does."""
-        model = self.components.models.get(name)
-        self.asked = model.reference
-        return model
-
-    def age(self) -> float:
-        """Seconds since it was read."""
-        return perf_counter() - self.started
 
 
 class Answer(NamedTuple):
@@ -105,74 +48,6 @@ class Answer(NamedTuple):
     headers: tuple[tuple[bytes, bytes], ...]  # all but the content's length and the request's id
     content: bytes
     request_id: bytes
-
-
-class DirectRoute(APIRoute):
-    """A route whose endpoint is a function of the call, its path parameters and `options`.
-
-    An asynchronous one may await `app.turns.classify`, and nothing else. What it returns is sent as JSON, unless it is
-    a Response.
-    """
-
-    def __init__(self, path: str, endpoint: Callable[..., Any], **settings: Any) -> None:
-        super().__init__(path, endpoint, **settings)
-        self._options: type[BaseModel] | None = get_type_hints(endpoint).get("options")
-        self._default_options = self._options() if self._options else None
-
-    @staticmethod
-    @abstractmethod
-    def max_body_bytes(settings: Settings) -> int:
-        """The longest body that this kind of route reads."""
-
-    @staticmethod
-    @abstractmethod
-    def is_light(call: Call, length: int) -> bool:
-        """Whether a call with a body of `length` bytes takes so little time that other calls may wait for it."""
-
-    def matches(self, scope: Scope) -> tuple[routing.Match, Scope]:
-        """FastAPI never calls the endpoint: a path that the front did not take, as with a line feed, leads nowhere."""
-        match, child_scope = super().matches(scope)
-        return routing.Match.NONE if match is routing.Match.FULL else match, child_scope
-
-    def run(self, call: Call, path_params: dict[str, str]) -> Any:
-        """Call the endpoint: what it returns, or the coroutine that will."""
-        parameters: dict[str, Any] = path_params
-        if self._options is not None:
-            options = _parse(self._options, call.query) if call.query else self._default_options
-            parameters = {**path_params, "options": options}
-        return self.endpoint(call, **parameters)
-
-
-class BodilessRoute(DirectRoute):
-    """A direct route that reads no body."""
-
-    @staticmethod
-    def max_body_bytes(settings: Settings) -> int:  # noqa: ARG004 - none, whatever the settings
-        """A short one is read, and means nothing."""
-        return 1024
-
-    @staticmethod
-    def is_light(call: Call, length: int) -> bool:  # noqa: ARG004 - always
-        """There is nothing to read."""
-        return True
-
-
-def _parse(options: type[BaseModel], query: bytes) -> BaseModel:
-    try:
-        return options.model_validate(dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)))
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(map(str, first["loc"]))
-        raise BadRequestError(f"Query parameter {name!r}: {first['msg']}.") from error
-
-
-class Match(NamedTuple):
-    """The direct route of a request."""
-
-    method: str
-    route: DirectRoute
-    max_bytes: int
-    path_params: dict[str, str]
 
 
 class Front:
@@ -187,28 +62,9 @@ class Front:
         self.gate = Gate(settings.max_delay_ms / 1000, telemetry, self.turn)
         self._heavy_work = HeavyWork(telemetry)
         self.pending = PendingBodies(settings.max_pending_bytes, telemetry)
-        self._routes: dict[tuple[bytes, str], Match] = {}
-        self._patterns: dict[bytes, list[tuple[re.Pattern[str], Match]]] = defaultdict(list)
-        for route in routes:
-            for method in route.methods or ():
-                match = Match(method, route, route.max_body_bytes(settings), {})
-                if route.param_convertors:
-                    self._patterns[method.encode()].append((route.path_regex, match))
-                else:
-                    self._routes[method.encode(), route.path] = match
+        self.routes = DirectRoutes(routes, settings)
         self._id_prefix = secrets.token_hex(6).encode()
         self._id_number = count(1)
-
-    def match(self, method: bytes, path: str) -> Match | None:
-        """The direct route of a request, if it has one."""
-        match = self._routes.get((method, path))
-        if match is not None:
-            return match
-        for pattern, match in self._patterns.get(method, ()):
-            found = pattern.fullmatch(path)  # its $ would let a line feed pass
-            if found is not None:
-                return match._replace(path_params=found.groupdict())
-        return None
 
     def call(self, path: str, query: bytes, header_fields: dict[bytes, bytes]) -> Call:
         """A new call, under the id that its client gave it, or a new one."""
@@ -285,7 +141,7 @@ class Front:
             return
         call = self.call(path, scope["query_string"], dict(scope["headers"]))
         method = "GET" if scope["method"] == "HEAD" else scope["method"]  # the server leaves the body out
-        match = self.match(method.encode(), path)
+        match = self.routes.match(method.encode(), path)
         try:
             self._check_access(method, call)
         except UnauthorizedError as error:

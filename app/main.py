@@ -23,9 +23,10 @@ from app import __version__
 from app.access import OPEN_PATHS, access
 from app.classifier.errors import ClassifierError
 from app.components import Components
+from app.direct_routes import DirectRoute
 from app.draining import Draining
 from app.errors import ServiceError, problem_response
-from app.front import DirectRoute, Front
+from app.front import Front
 from app.live_models import LiveModels
 from app.logs import RequestLog
 from app.memory import give_back_large_blocks

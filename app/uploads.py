@@ -4,8 +4,8 @@ import re
 from typing import NamedTuple
 
 from app.classifier.images import read_pixels
+from app.direct_routes import Call, DirectRoute
 from app.errors import BadRequestError, TooLargeError, TooManyImagesError, UnsupportedMediaTypeError
-from app.front import Call, DirectRoute
 from app.schemas import FittingOptions
 from app.settings import Settings
 

@@ -3,8 +3,8 @@
 import orjson
 from fastapi import APIRouter, Response, status
 
+from app.direct_routes import BodilessRoute, Call
 from app.errors import NotReadyError
-from app.front import BodilessRoute, Call
 from app.schemas import Status
 
 router = APIRouter(tags=["health"], route_class=BodilessRoute)

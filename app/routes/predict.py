@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from app.classifier.softmax import SIDE
-from app.front import Call
+from app.direct_routes import Call
 from app.live_model import LiveModel
 from app.routes import documentation
 from app.schemas import ImageOptions, Prediction

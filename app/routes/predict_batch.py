@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from app.classifier.errors import ImageError
+from app.direct_routes import Call
 from app.errors import ServiceError, describe, problem
-from app.front import Call
 from app.routes import documentation
 from app.routes.predict import complete
 from app.schemas import BatchAnswer, FittingOptions, ImageOptions, ImageProblem
