@@ -54,6 +54,7 @@ class Connection(GuardedConnection):
         super().__init__(*arguments, **named)
         self._turn = self._front.turn
         self._gate = self._front.gate
+        self.last_admitted = 0  # the number of its request
         self._waiting: bytes | None = None  # what was read, and waits for its turn, or for the answer before
         self._arriving: _Arriving | None = None
         self._keep_alive = True  # after the answer that is being made
@@ -103,7 +104,9 @@ class Connection(GuardedConnection):
     def _begin(self, data: bytes, *, admitted: bool) -> None:
         # Refusals would pile up before a client that does not read; uvicorn waits for it.
         self._admitted = admitted or self.flow.write_paused
-        if not self._admitted and self._turn_away(data):
+        if self._admitted:
+            self.last_admitted = self._gate.admitted
+        elif self._turn_away(data):
             return
         head = read_plain_head(data)
         if head is None or not self._begin_plain(head, data):

@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
 
-_SINCE = attrgetter("since")
+_LAST_ADMITTED = attrgetter("last_admitted")
 _MAX_READS = 2048  # in a turn: while a thousand sockets can be read, libuv goes on reading, for up to a second
 _MAX_IMAGES = 32  # in one product; more would save little, and make the first of them wait
 
@@ -31,7 +31,7 @@ _MAX_IMAGES = 32  # in one product; more would save little, and make the first o
 class Asking(Protocol):
     """Who waits for its turn."""
 
-    since: float  # when it was answered last, or came
+    last_admitted: int  # the number of its last request that was admitted; 0: none was
 
     def take_turn(self) -> None:
         """Go on with what was read; must not raise."""
@@ -63,7 +63,8 @@ class Turn:
     def wait(self, asking: Asking) -> None:
         """Go on once all sockets have been read.
 
-        Whoever was answered last goes first: it was refused, if any was, as those are who come last.
+        Whoever has had no answer for the longest goes first: all in the order of the turn before, so that each waits as
+        long as the others, and in a crowd those first that were refused.
         """
         self._waiting.append(asking)
 
@@ -82,7 +83,7 @@ class Turn:
         self.all_read = perf_counter()
         waiting, self._waiting = self._waiting, []
         self.size = len(waiting)
-        waiting.sort(key=_SINCE, reverse=True)
+        waiting.sort(key=_LAST_ADMITTED)
         for asking in waiting:
             asking.take_turn()
         for function in self.at_end:

@@ -44,7 +44,7 @@ class Client:
     def __init__(self, gate: Gate, clocks: Clocks) -> None:
         self._gate = gate
         self._clocks = clocks
-        self.since = clocks.now
+        self.last_admitted = 0
         self.seconds_each = 0.0
         self.pause = 0.0
         self.has_waited = False
@@ -62,11 +62,11 @@ class Client:
         self.admitted = self._gate.admits()
         if not self.admitted:
             self._gate.count_refused()
-        if self.admitted:
+        else:
+            self.last_admitted = self._gate.admitted
             self._clocks.work(self.seconds_each)
         self._clocks.work(0.00001)
         self._clocks.now += self.pause
-        self.since = self._clocks.now
 
 
 @pytest.fixture
@@ -133,6 +133,17 @@ def test_who_was_refused_is_answered_in_the_next_turn(make_clients: Clients, tak
     take_turn(clients, seconds_each=0.001)
     assert refused
     assert all(client.admitted for client in refused)
+
+
+def test_all_get_about_as_many_answers(make_clients: Clients, take_turn: TakeTurn) -> None:
+    clients = make_clients(40)
+    admitted = dict.fromkeys(clients, 0)
+    for _ in range(40):
+        take_turn(clients, seconds_each=0.001)
+        for client in clients:
+            admitted[client] += client.admitted
+    assert min(admitted.values()) >= 20
+    assert max(admitted.values()) - min(admitted.values()) <= 1
 
 
 def test_after_a_turn_in_which_most_were_refused_most_are_refused_when_they_are_read(
