@@ -53,11 +53,11 @@ class Turn:
     def enter(self, loop: AbstractEventLoop) -> None:
         """Note that a socket was read: the first one begins the turn, and one too many the next."""
         if self.reads == _MAX_READS:
-            self._answer(loop)
+            self._answer()
         if not self.reads:
             self.began = perf_counter()
             self._worked_before = process_time()
-            loop.call_soon(self._answer, loop)  # runs once all sockets that are readable now have been read
+            loop.call_soon(self._answer)  # runs once all sockets that are readable now have been read
         self.reads += 1
 
     def wait(self, asking: Asking) -> None:
@@ -73,10 +73,10 @@ class Turn:
         return perf_counter() - self.began > seconds and process_time() - self._worked_before > seconds
 
     def later(self, function: Callable[[], None]) -> None:
-        """Call a function after this turn, when the answers are on their way: nobody need wait for it."""
+        """Call a function at the very end of this turn, when all answers are written: nobody need wait for it."""
         self._later.append(function)
 
-    def _answer(self, loop: AbstractEventLoop) -> None:
+    def _answer(self) -> None:
         if not self.reads:
             return  # it has ended, as too many were read
         self.reads = 0
@@ -88,9 +88,6 @@ class Turn:
             asking.take_turn()
         for function in self.at_end:
             function()
-        loop.call_soon(self._finish)  # once all answers of this turn are written
-
-    def _finish(self) -> None:
         while self._later:
             self._later.popleft()()
 
