@@ -47,8 +47,7 @@ class Gate:
         self._max_seconds = max_seconds
         self._telemetry = telemetry
         self._turn = turn
-        self.admitted = 0  # requests, ever
-        self._admitted_before = 0  # this turn
+        self._admitted = 0  # in this turn
         self._refused = 0
         self._is_shut = False  # for the rest of this turn
         self._share = 1.0  # of all new requests that may wait for their turn
@@ -65,9 +64,8 @@ class Gate:
 
     def admits(self) -> bool:
         """Whether a request whose turn it is may be answered; once one may not, none that comes after it may."""
-        in_this_turn = self.admitted - self._admitted_before
-        if not self._is_shut and (in_this_turn < _ALWAYS_ADMITTED or not self._is_full()):
-            self.admitted += 1
+        if not self._is_shut and (self._admitted < _ALWAYS_ADMITTED or not self._is_full()):
+            self._admitted += 1
             return True
         self._is_shut = True
         return False
@@ -83,18 +81,17 @@ class Gate:
 
     def _end_turn(self) -> None:
         self._share = 1.0
+        self._turn.newest_first = self._refused > 0
         if self._refused:
-            admitted = self.admitted - self._admitted_before
-            if self._refused > admitted:
+            if self._refused > self._admitted:
                 seconds = perf_counter() - self._turn.began
-                room = admitted * max(1.0, _CROWDED * self._max_seconds / seconds)
-                self._share = min(1.0, _SPARE * room / (admitted + self._refused))
+                room = self._admitted * max(1.0, _CROWDED * self._max_seconds / seconds)
+                self._share = min(1.0, _SPARE * room / (self._admitted + self._refused))
             self._telemetry.refused("overload", self._refused)
             self._refused_unlogged += self._refused
         if self._refused_unlogged:
             self._report()
-        self._admitted_before = self.admitted
-        self._refused = 0
+        self._admitted = self._refused = 0
         self._is_shut = False
 
     def _report(self) -> None:

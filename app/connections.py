@@ -54,7 +54,7 @@ class Connection(GuardedConnection):
         super().__init__(*arguments, **named)
         self._turn = self._front.turn
         self._gate = self._front.gate
-        self.last_admitted = 0  # the number of its request
+        self.is_owed = True
         self._waiting: bytes | None = None  # what was read, and waits for its turn, or for the answer before
         self._arriving: _Arriving | None = None
         self._keep_alive = True  # after the answer that is being made
@@ -104,9 +104,8 @@ class Connection(GuardedConnection):
     def _begin(self, data: bytes, *, admitted: bool) -> None:
         # Refusals would pile up before a client that does not read; uvicorn waits for it.
         self._admitted = admitted or self.flow.write_paused
-        if self._admitted:
-            self.last_admitted = self._gate.admitted
-        elif self._turn_away(data):
+        self.is_owed = not self._admitted
+        if self.is_owed and self._turn_away(data):
             return
         head = read_plain_head(data)
         if head is None or not self._begin_plain(head, data):
@@ -123,7 +122,7 @@ class Connection(GuardedConnection):
         template, size = _refusal(target.startswith(b"/v2/"), tuple(self.server_state.default_headers))
         request_id = self._front.new_request_id()
         self.transport.write(template % (size + len(request_id), request_id, request_id))
-        self.since = perf_counter()
+        self._since = perf_counter()
         return True
 
     def _begin_plain(self, head: PlainHead, data: bytes) -> bool:
@@ -161,7 +160,7 @@ class Connection(GuardedConnection):
         self._arriving = _Arriving(head, match, call)
         self._arriving.take(memoryview(data)[head.size :])
         self._phase = BODY
-        self.since = perf_counter()
+        self._since = perf_counter()
 
     def _read_on(self, arriving: _Arriving, data: bytes) -> None:
         missing = arriving.missing

@@ -59,7 +59,7 @@ class GuardedConnection(HttpToolsProtocol):
         self.url = b""
         self.headers = []
         self._phase = IDLE
-        self.since = perf_counter()  # when this phase began
+        self._since = perf_counter()  # when this phase began
         self._timer: TimerHandle | None = None
         self._admitted = True  # the request that is begun next
         self._refused: tuple[str, dict[bytes, bytes]] | None = None  # answered here, whatever its body is
@@ -116,7 +116,7 @@ class GuardedConnection(HttpToolsProtocol):
             return
         after = self._phase
         if after is not before or self._begun:
-            self.since = perf_counter()
+            self._since = perf_counter()
         # Where a read ended other requests, too, httptools does not tell how much of it is this one's.
         of_head = after is HEAD and self._begun == (before is IDLE)
         of_trailers = after is before is BODY and not (self._begun or self._has_body)  # or of a chunk's extensions
@@ -236,13 +236,13 @@ class GuardedConnection(HttpToolsProtocol):
             self._refuse(self._last_words)
         elif self._phase is WORK:
             self._phase = IDLE
-            self.since = perf_counter()
+            self._since = perf_counter()
 
     def _finish(self, answer: Answer, *, keep_alive: bool) -> None:
         """Answer the request that is complete now."""
         self._phase = IDLE
         self._write(answer, keep_alive=keep_alive and not self._stopping)
-        self.since = perf_counter()
+        self._since = perf_counter()
 
     def _end(self, error: ServiceError) -> None:
         """Refuse a request that is not complete, and close; those before it get their answers first."""
@@ -290,7 +290,7 @@ class GuardedConnection(HttpToolsProtocol):
         phase = self._phase
         if phase is WORK and self._is_unread():
             phase = IDLE  # as one that asks for nothing
-        remaining = self.since + self._limits[phase] - perf_counter()
+        remaining = self._since + self._limits[phase] - perf_counter()
         if remaining <= 0:
             if phase is IDLE:
                 self.transport.abort()
@@ -304,7 +304,7 @@ class GuardedConnection(HttpToolsProtocol):
         """Whether an answer waits for a client that takes nothing of it."""
         before, self._unread_bytes = self._unread_bytes, self.transport.get_write_buffer_size()
         if not self.flow.write_paused or self._unread_bytes < before or before == 0:
-            self.since = perf_counter()
+            self._since = perf_counter()
         return self.flow.write_paused
 
 

@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
 
-_LAST_ADMITTED = attrgetter("last_admitted")
+_IS_OWED = attrgetter("is_owed")
 _MAX_READS = 2048  # in a turn: while a thousand sockets can be read, libuv goes on reading, for up to a second
 _MAX_IMAGES = 32  # in one product; more would save little, and make the first of them wait
 
@@ -31,7 +31,7 @@ _MAX_IMAGES = 32  # in one product; more would save little, and make the first o
 class Asking(Protocol):
     """Who waits for its turn."""
 
-    last_admitted: int  # the number of its last request that was admitted; 0: none was
+    is_owed: bool  # an answer: its last request was refused, or this is its first
 
     def take_turn(self) -> None:
         """Go on with what was read; must not raise."""
@@ -45,6 +45,7 @@ class Turn:
         self.at_end: list[Callable[[], None]] = []  # called in this order
         self._waiting: list[Asking] = []
         self._later: deque[Callable[[], None]] = deque()
+        self.newest_first = False  # whoever waits longest may wait too long: let that one be refused
         self.reads = 0  # of sockets
         self.began = 0.0  # when the first of them was read
         self.all_read = 0.0
@@ -63,8 +64,8 @@ class Turn:
     def wait(self, asking: Asking) -> None:
         """Go on once all sockets have been read.
 
-        Whoever has had no answer for the longest goes first: all in the order of the turn before, so that each waits as
-        long as the others, and in a crowd those first that were refused.
+        First those go on to whom an answer is owed, then the others: in the order in which they came and were read, so
+        that each waits as long as the others; or, with `newest_first`, in the opposite one.
         """
         self._waiting.append(asking)
 
@@ -83,7 +84,9 @@ class Turn:
         self.all_read = perf_counter()
         waiting, self._waiting = self._waiting, []
         self.size = len(waiting)
-        waiting.sort(key=_LAST_ADMITTED)
+        if self.newest_first:
+            waiting.reverse()
+        waiting.sort(key=_IS_OWED, reverse=True)  # leaves those that are alike in their order
         for asking in waiting:
             asking.take_turn()
         for function in self.at_end:

@@ -38,7 +38,7 @@ def predict(model: LiveModel, image: bytes) -> Steps[Prediction]:
 class Asking:
     """One call, which goes on in its turn."""
 
-    last_admitted = 0
+    is_owed = False
 
     def __init__(self, go_on: Callable[[], None]) -> None:
         self.take_turn = go_on
@@ -74,21 +74,23 @@ def test_a_turn_ends_where_reading_does_not() -> None:
     assert asyncio.run(run()) == [0] * 2048 + [2048, 2049]
 
 
-def test_whoever_has_waited_longest_for_an_answer_goes_first() -> None:
+@pytest.mark.parametrize(("newest_first", "expected"), [(False, "b d a c"), (True, "d b c a")])
+def test_first_those_are_answered_to_whom_it_is_owed(*, newest_first: bool, expected: str) -> None:
     answered: list[str] = []
 
     async def run() -> None:
         turn = Turn()
-        for name, last_admitted in [("last", 7), ("first", 5), ("new", 0), ("second", 6)]:
+        turn.newest_first = newest_first
+        for name in "abcd":
             turn.enter(asyncio.get_running_loop())
             asking = Asking(partial(answered.append, name))
-            asking.last_admitted = last_admitted
+            asking.is_owed = name in "bd"
             turn.wait(asking)
         await asyncio.sleep(0)
 
     asyncio.run(run())
 
-    assert answered == ["new", "first", "second", "last"]
+    assert " ".join(answered) == expected
 
 
 def test_what_is_called_later_is_called_after_the_turn_and_before_the_next() -> None:
