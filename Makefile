@@ -73,7 +73,7 @@ constraints: ## write constraints.txt anew, from the newest versions that fit py
 	mv .venv/constraints.txt constraints.txt
 
 clean: ## remove the environment and all caches
-	rm -rf .venv .venv-ray .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf .venv .venv-ray build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 
 # What KServe publishes of its types; a test reads the wheel, nothing installs it: it wants another psutil than ours.
 .venv/schemas/kserve.done: .venv/dev.done

@@ -54,7 +54,6 @@ class Connection(GuardedConnection):
         super().__init__(*arguments, **named)
         self._turn = self._front.turn
         self._gate = self._front.gate
-        self.is_owed = True
         self._waiting: bytes | None = None  # what was read, and waits for its turn, or for the answer before
         self._arriving: _Arriving | None = None
         self._keep_alive = True  # after the answer that is being made
@@ -103,9 +102,8 @@ class Connection(GuardedConnection):
 
     def _begin(self, data: bytes, *, admitted: bool) -> None:
         # Refusals would pile up before a client that does not read; uvicorn waits for it.
-        self._admitted = admitted or self.flow.write_paused
-        self.is_owed = not self._admitted
-        if self.is_owed and self._turn_away(data):
+        self.admitted = admitted or self.flow.write_paused
+        if not self.admitted and self._turn_away(data):
             return
         head = read_plain_head(data)
         if head is None or not self._begin_plain(head, data):
@@ -130,7 +128,7 @@ class Connection(GuardedConnection):
         missing = head.size + head.body_bytes - len(data)
         if missing < 0 or head.size > self._max_head_bytes or self.flow.write_paused or self.root_path:
             return False
-        if not self._admitted and head.path not in ALWAYS_ANSWERED:
+        if not self.admitted and head.path not in ALWAYS_ANSWERED:
             return False
         match = self._front.routes.match(head.method, head.path)
         if (

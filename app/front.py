@@ -103,7 +103,7 @@ class Front:
     def answer_in_turn(self, match: Match, call: Call, done: Callable[[Answer | None], None]) -> None:
         """The same, with others, at the end of this turn at the latest; `done` gets None where it fails.
 
-        It is counted after the turn, when the answer is on its way.
+        It is counted at the very end of the turn, when all answers are written.
         """
 
         def finish(answer: Answer | None) -> None:

@@ -61,7 +61,7 @@ class GuardedConnection(HttpToolsProtocol):
         self._phase = IDLE
         self._since = perf_counter()  # when this phase began
         self._timer: TimerHandle | None = None
-        self._admitted = True  # the request that is begun next
+        self.admitted = False  # the request that was begun last
         self._refused: tuple[str, dict[bytes, bytes]] | None = None  # answered here, whatever its body is
         self._unread_bytes = 0  # of answers, when that was looked at last
         self._head_bytes = 0  # of the head, or of a body: between its parts, or behind the last of them
@@ -167,7 +167,7 @@ class GuardedConnection(HttpToolsProtocol):
         if self.parser.get_http_version() == "1.0":
             self.expect_100_continue = False
         path, fields = self._path(), dict(self.headers)
-        if self._admitted or self._is_answering() or path in ALWAYS_ANSWERED:
+        if self.admitted or self._is_answering() or path in ALWAYS_ANSWERED:
             self._begin_cycle()
         else:
             self._front.gate.count_refused()

@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
 
-_IS_OWED = attrgetter("is_owed")
+_ADMITTED = attrgetter("admitted")
 _MAX_READS = 2048  # in a turn: while a thousand sockets can be read, libuv goes on reading, for up to a second
 _MAX_IMAGES = 32  # in one product; more would save little, and make the first of them wait
 
@@ -31,7 +31,7 @@ _MAX_IMAGES = 32  # in one product; more would save little, and make the first o
 class Asking(Protocol):
     """Who waits for its turn."""
 
-    is_owed: bool  # an answer: its last request was refused, or this is its first
+    admitted: bool  # its last request; False: it is owed an answer, as one that is new
 
     def take_turn(self) -> None:
         """Go on with what was read; must not raise."""
@@ -86,7 +86,7 @@ class Turn:
         self.size = len(waiting)
         if self.newest_first:
             waiting.reverse()
-        waiting.sort(key=_IS_OWED, reverse=True)  # leaves those that are alike in their order
+        waiting.sort(key=_ADMITTED)  # leaves those that are alike in their order
         for asking in waiting:
             asking.take_turn()
         for function in self.at_end:

@@ -44,7 +44,6 @@ class Client:
     def __init__(self, gate: Gate, clocks: Clocks) -> None:
         self._gate = gate
         self._clocks = clocks
-        self.is_owed = True
         self.seconds_each = 0.0
         self.pause = 0.0
         self.has_waited = False
@@ -55,7 +54,7 @@ class Client:
         if self.has_waited:
             turn.wait(self)
         else:
-            self.admitted, self.is_owed = False, True
+            self.admitted = False
             self._gate.count_refused()
 
     def take_turn(self) -> None:
@@ -64,7 +63,6 @@ class Client:
             self._gate.count_refused()
         else:
             self._clocks.work(self.seconds_each)
-        self.is_owed = not self.admitted
         self._clocks.work(0.00001)
         self._clocks.now += self.pause
 

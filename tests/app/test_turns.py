@@ -38,7 +38,7 @@ def predict(model: LiveModel, image: bytes) -> Steps[Prediction]:
 class Asking:
     """One call, which goes on in its turn."""
 
-    is_owed = False
+    admitted = True
 
     def __init__(self, go_on: Callable[[], None]) -> None:
         self.take_turn = go_on
@@ -84,7 +84,7 @@ def test_first_those_are_answered_to_whom_it_is_owed(*, newest_first: bool, expe
         for name in "abcd":
             turn.enter(asyncio.get_running_loop())
             asking = Asking(partial(answered.append, name))
-            asking.is_owed = name in "bd"
+            asking.admitted = name in "ac"
             turn.wait(asking)
         await asyncio.sleep(0)
 
@@ -93,7 +93,7 @@ def test_first_those_are_answered_to_whom_it_is_owed(*, newest_first: bool, expe
     assert " ".join(answered) == expected
 
 
-def test_what_is_called_later_is_called_after_the_turn_and_before_the_next() -> None:
+def test_what_is_called_later_is_called_at_the_very_end_of_the_turn() -> None:
     order: list[str] = []
 
     async def run() -> None:
