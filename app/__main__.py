@@ -14,7 +14,7 @@ import uvicorn
 from pydantic import ValidationError
 from typer.core import TyperGroup
 
-from app import logs, server
+from app.process import logs, server
 from app.settings import Settings, complaints
 
 _WORKER_SECONDS = 30  # to answer the launcher, or be replaced: while it imports torch on little of a core, it does not

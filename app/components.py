@@ -6,10 +6,10 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from app.access import Access
-from app.draining import Draining
 from app.errors import NotReadyError
 from app.live_models import LiveModels
-from app.logs import RequestLog
+from app.process.draining import Draining
+from app.process.logs import RequestLog
 from app.settings import Settings
 from app.telemetry import Telemetry
 

@@ -24,12 +24,12 @@ from app.access import OPEN_PATHS, access
 from app.classifier.errors import ClassifierError
 from app.components import Components
 from app.direct_routes import DirectRoute
-from app.draining import Draining
 from app.errors import ServiceError, problem_response
 from app.front import Front
 from app.live_models import LiveModels
-from app.logs import RequestLog
-from app.memory import give_back_large_blocks
+from app.process.draining import Draining
+from app.process.logs import RequestLog
+from app.process.memory import give_back_large_blocks
 from app.routes import documentation, explain, feedback, health, metrics, open_inference, page, predict, predict_batch
 from app.routes import models as models_routes
 from app.settings import Settings

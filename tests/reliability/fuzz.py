@@ -24,7 +24,7 @@ import psutil
 import uvloop
 
 from app.classifier import artifact
-from tests.app.test_workers import gauge, wait_for
+from tests.app.process.test_workers import gauge, wait_for
 from tests.conftest import launcher_at, make_metadata, make_model, running_server, workers_of
 from tests.reliability.mutations import random_request
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from app import logs
-from app.logs import RequestLog
+from app.process import logs
+from app.process.logs import RequestLog
 from app.settings import LogFormat
 
 

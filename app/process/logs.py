@@ -172,7 +172,7 @@ def configuration(log_format: LogFormat = "auto") -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"structlog": {"()": "app.logs.formatter", "log_format": log_format}},
+        "formatters": {"structlog": {"()": "app.process.logs.formatter", "log_format": log_format}},
         "handlers": {"stderr": handler},
         "loggers": {"uvicorn": logger, "app": logger},
     }

@@ -9,7 +9,7 @@ from tests.conftest import REPOSITORY
 
 _PROGRAM = """
 from pathlib import Path
-from app.memory import give_back_large_blocks
+from app.process.memory import give_back_large_blocks
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
