@@ -19,7 +19,7 @@ from typing import TypeVar
 import torch
 
 from app.errors import OverCapacityError
-from app.telemetry import Telemetry
+from app.serving.telemetry import Telemetry
 from app.turns import Turn
 
 __all__ = ["Gate", "HeavyWork", "PendingBodies"]

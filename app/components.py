@@ -7,11 +7,11 @@ from fastapi import Depends, Request
 
 from app.access import Access
 from app.errors import NotReadyError
-from app.live_models import LiveModels
 from app.process.draining import Draining
 from app.process.logs import RequestLog
+from app.serving.live_models import LiveModels
+from app.serving.telemetry import Telemetry
 from app.settings import Settings
-from app.telemetry import Telemetry
 
 __all__ = ["Components", "Parts"]
 

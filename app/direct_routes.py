@@ -16,8 +16,8 @@ from starlette.types import Scope
 
 from app.components import Components
 from app.errors import BadRequestError
-from app.live_model import LiveModel
-from app.schemas import ModelReference, Prediction
+from app.serving.answers import ModelReference, Prediction
+from app.serving.live_model import LiveModel
 from app.settings import Settings
 
 __all__ = ["BodilessRoute", "Call", "DirectRoute", "DirectRoutes", "Match"]

@@ -35,7 +35,7 @@ from app.classifier.errors import (
     UnsupportedModeError,
     WrongSizeError,
 )
-from app.schemas import ImageProblem
+from app.serving.answers import ImageProblem
 
 __all__ = [
     "PROBLEM_MEDIA_TYPE",

@@ -26,14 +26,14 @@ from app.components import Components
 from app.direct_routes import DirectRoute
 from app.errors import ServiceError, problem_response
 from app.front import Front
-from app.live_models import LiveModels
 from app.process.draining import Draining
 from app.process.logs import RequestLog
 from app.process.memory import give_back_large_blocks
 from app.routes import documentation, explain, feedback, health, metrics, open_inference, page, predict, predict_batch
 from app.routes import models as models_routes
+from app.serving.live_models import LiveModels
+from app.serving.telemetry import Telemetry
 from app.settings import Settings
-from app.telemetry import Telemetry
 
 __all__ = ["Service", "create_app"]
 

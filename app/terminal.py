@@ -22,10 +22,10 @@ from app.classifier.errors import ImageError, WrongSizeError
 from app.classifier.images import read_pixels
 from app.classifier.picture import draw
 from app.errors import ServiceError
-from app.explanation_report import report
-from app.live_model import LiveModel
-from app.live_models import LiveModels
-from app.schemas import BorderReport, ExplanationReport, Prediction
+from app.serving.answers import BorderReport, ExplanationReport, Prediction
+from app.serving.explanation_report import report
+from app.serving.live_model import LiveModel
+from app.serving.live_models import LiveModels
 from app.settings import Settings, complaints
 
 __all__ = ["cli"]

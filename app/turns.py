@@ -14,8 +14,8 @@ from time import perf_counter, process_time
 from types import coroutine
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from app.live_model import WORTH_A_PRODUCT, LiveModel
-from app.schemas import Prediction
+from app.serving.answers import Prediction
+from app.serving.live_model import WORTH_A_PRODUCT, LiveModel
 
 __all__ = ["Asking", "Batch", "Steps", "Turn", "classify", "run_alone"]
 

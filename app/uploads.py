@@ -6,7 +6,7 @@ from typing import NamedTuple
 from app.classifier.images import read_pixels
 from app.direct_routes import Call, DirectRoute
 from app.errors import BadRequestError, TooLargeError, TooManyImagesError, UnsupportedMediaTypeError
-from app.schemas import FittingOptions
+from app.serving.answers import FittingOptions
 from app.settings import Settings
 
 __all__ = [

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from app.errors import PROBLEM_MEDIA_TYPE
 from app.open_inference.schemas import ProtocolProblem
-from app.schemas import Problem
+from app.serving.answers import Problem
 
 __all__ = ["labeled_images", "many_images", "one_image", "problems", "require_key"]
 

@@ -6,11 +6,11 @@ from fastapi import APIRouter, Query, Response
 
 from app.classifier.picture import draw
 from app.direct_routes import Call
-from app.explanation_report import report
 from app.routes import documentation
 from app.routes.negotiation import preferred
 from app.routes.predict import complete
-from app.schemas import ExplainOptions, ExplanationReport
+from app.serving.answers import ExplainOptions, ExplanationReport
+from app.serving.explanation_report import report
 from app.uploads import OneImageRoute, decode, read_image
 
 _MEDIA_TYPES = ("application/json", "image/png")

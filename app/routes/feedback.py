@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from app.direct_routes import Call
 from app.routes import documentation
 from app.routes.predict_batch import decode_or_problem
-from app.schemas import FeedbackReport, FittingOptions, ImageProblem, Judgment, Prediction
+from app.serving.answers import FeedbackReport, FittingOptions, ImageProblem, Judgment, Prediction
 from app.uploads import ManyImagesRoute, Upload, decode, read_labeled_images
 
 router = APIRouter(tags=["classification"], route_class=ManyImagesRoute)

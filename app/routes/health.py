@@ -5,7 +5,7 @@ from fastapi import APIRouter, Response, status
 
 from app.direct_routes import BodilessRoute, Call
 from app.errors import NotReadyError
-from app.schemas import Status
+from app.serving.answers import Status
 
 router = APIRouter(tags=["health"], route_class=BodilessRoute)
 

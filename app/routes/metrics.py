@@ -7,7 +7,7 @@ from fastapi import APIRouter, Header, Response
 from app.components import Parts
 from app.routes.documentation import problems
 from app.routes.negotiation import preferred
-from app.schemas import Metrics
+from app.serving.answers import Metrics
 
 router = APIRouter(tags=["metrics"])
 

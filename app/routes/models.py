@@ -3,9 +3,9 @@
 from fastapi import APIRouter
 
 from app.components import Parts
-from app.live_model import LiveModel
 from app.routes.documentation import problems
-from app.schemas import ModelCard, ModelList, Templates
+from app.serving.answers import ModelCard, ModelList, Templates
+from app.serving.live_model import LiveModel
 
 router = APIRouter(prefix="/models", tags=["models"])
 

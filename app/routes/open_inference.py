@@ -17,7 +17,6 @@ from app.classifier.softmax import SIDE
 from app.components import Components, Parts
 from app.direct_routes import BodilessRoute, Call, DirectRoute
 from app.errors import BadRequestError, NoSuchModelError, ServiceError
-from app.live_model import LiveModel
 from app.open_inference.bodies import check_json, compress, decompress, split_body
 from app.open_inference.schemas import (
     IndexRequest,
@@ -38,6 +37,7 @@ from app.open_inference.schemas import (
 from app.open_inference.statistics import Steps
 from app.open_inference.tensors import Answers, read_images, write_output
 from app.routes import documentation
+from app.serving.live_model import LiveModel
 from app.settings import Settings
 
 

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Query
 
 from app.classifier.softmax import SIDE
 from app.direct_routes import Call
-from app.live_model import LiveModel
 from app.routes import documentation
-from app.schemas import ImageOptions, Prediction
+from app.serving.answers import ImageOptions, Prediction
+from app.serving.live_model import LiveModel
 from app.turns import classify
 from app.uploads import OneImageRoute, decode, read_image
 

@@ -9,7 +9,7 @@ from app.direct_routes import Call
 from app.errors import ServiceError, describe, problem
 from app.routes import documentation
 from app.routes.predict import complete
-from app.schemas import BatchAnswer, FittingOptions, ImageOptions, ImageProblem
+from app.serving.answers import BatchAnswer, FittingOptions, ImageOptions, ImageProblem
 from app.uploads import ManyImagesRoute, Upload, decode, read_images
 
 __all__ = ["decode_or_problem", "router"]

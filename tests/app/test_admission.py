@@ -9,8 +9,8 @@ import pytest
 
 from app import admission, turns
 from app.admission import Gate
-from app.live_models import LiveModels
-from app.telemetry import Telemetry
+from app.serving.live_models import LiveModels
+from app.serving.telemetry import Telemetry
 from app.turns import Turn
 
 LIMIT = 0.025

@@ -13,8 +13,8 @@ import orjson
 import pytest
 
 from app.classifier import artifact
-from app.live_model import LiveModel
-from app.schemas import Prediction
+from app.serving.answers import Prediction
+from app.serving.live_model import LiveModel
 from app.turns import Batch, Steps, Turn, classify, run_alone
 from tests import drawings
 from tests.conftest import make_metadata, make_model

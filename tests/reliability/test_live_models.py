@@ -15,7 +15,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse_prometheus
 
 from app.classifier import artifact
-from app.live_model import LiveModel
+from app.serving.live_model import LiveModel
 from tests import drawings
 from tests.conftest import launcher_at, make_metadata, make_model, running_server, workers_of
 from tests.damages import DAMAGES

@@ -194,7 +194,7 @@ def loggers() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("loggers")
-@pytest.mark.parametrize("name", ["uvicorn.error", "app.live_models"])
+@pytest.mark.parametrize("name", ["uvicorn.error", "app.serving.live_models"])
 def test_uvicorns_lines_and_the_services_have_the_same_form(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     dictConfig(logs.configuration("json"))
 

@@ -8,7 +8,7 @@ import pytest
 
 from app.classifier import artifact
 from app.errors import NoSuchModelError, NotReadyError
-from app.live_models import Change, LiveModels
+from app.serving.live_models import Change, LiveModels
 from tests.conftest import make_metadata, make_model
 from tests.damages import DAMAGES
 

@@ -13,7 +13,7 @@ from app.classifier.images import stack, to_tensor
 from app.classifier.pixel_statistics import Oddity
 from app.classifier.softmax import PIXELS, SIDE
 from app.errors import NoSuchLabelError, UncalibratedModelError
-from app.schemas import ModelReference, Prediction, Templates
+from app.serving.answers import ModelReference, Prediction, Templates
 
 __all__ = ["WORTH_A_PRODUCT", "LiveModel"]
 

@@ -11,11 +11,11 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
-from app.feedback import FeedbackCounters, feedback_figures, feedback_gauges
-from app.live_models import Change, LiveModels
 from app.open_inference.schemas import ModelStatistics
 from app.open_inference.statistics import InferenceCounters, statistics
-from app.schemas import LiveFigures, Prediction
+from app.serving.answers import LiveFigures, Prediction
+from app.serving.feedback import FeedbackCounters, feedback_figures, feedback_gauges
+from app.serving.live_models import Change, LiveModels
 
 __all__ = ["Telemetry"]
 

@@ -12,9 +12,9 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from app.classifier.intervals import wilson_interval
 from app.classifier.metadata import Evaluation
-from app.live_model import LiveModel
-from app.live_models import LiveModels
-from app.schemas import FeedbackFigures, Judgment
+from app.serving.answers import FeedbackFigures, Judgment
+from app.serving.live_model import LiveModel
+from app.serving.live_models import LiveModels
 
 __all__ = ["FeedbackCounters", "feedback_figures", "feedback_gauges"]
 

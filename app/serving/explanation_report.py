@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from app.classifier.explanation import Border, Counterfactual, Explanation
-from app.schemas import BorderReport, ClassReport, CounterfactualReport, ExplanationReport, Prediction
+from app.serving.answers import BorderReport, ClassReport, CounterfactualReport, ExplanationReport, Prediction
 
 __all__ = ["report"]
 

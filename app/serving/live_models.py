@@ -9,7 +9,7 @@ from app.classifier import artifact
 from app.classifier.artifact import Artifact
 from app.classifier.errors import ModelFileError
 from app.errors import NoSuchModelError, NotReadyError
-from app.live_model import LiveModel
+from app.serving.live_model import LiveModel
 
 __all__ = ["Change", "LiveModels"]
 

@@ -1,0 +1,1 @@
+"""The models that are served, what they answer and how well; knows nothing of HTTP."""
