@@ -78,7 +78,7 @@ def serve(
             timeout_worker_healthcheck=_WORKER_SECONDS,
             server_header=False,
             access_log=False,
-            http="app.connections:Connection",
+            http="app.engine.connections.connection:Connection",
             ws="none",
             timeout_graceful_shutdown=settings.stop_seconds,
             log_config=logs.configuration(settings.log_format),

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from app.access import Access
+from app.engine.access import Access
 from app.errors import NotReadyError
 from app.process.draining import Draining
 from app.process.logs import RequestLog

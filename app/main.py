@@ -20,12 +20,12 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import __version__
-from app.access import OPEN_PATHS, access
 from app.classifier.errors import ClassifierError
 from app.components import Components
-from app.direct_routes import DirectRoute
+from app.engine.access import OPEN_PATHS, access
+from app.engine.front import Front
+from app.engine.routes import DirectRoute
 from app.errors import ServiceError, problem_response
-from app.front import Front
 from app.process.draining import Draining
 from app.process.logs import RequestLog
 from app.process.memory import give_back_large_blocks
@@ -92,10 +92,10 @@ def create_app(settings: Settings | None = None) -> Service:
         RequestLog(settings.log_format, enabled=settings.log_requests),
     )
     direct = [route for router in _ROUTERS for route in router.routes if isinstance(route, DirectRoute)]
-    app.front = Front(super(Service, app).__call__, direct, app.state.components)
-    app.outermost = app.front
+    app.engine.front = Front(super(Service, app).__call__, direct, app.state.components)
+    app.outermost = app.engine.front
     if settings.cors_origins:
-        app.outermost = CORSMiddleware(app.front, allow_origins=settings.cors_origins, **_CORS)
+        app.outermost = CORSMiddleware(app.engine.front, allow_origins=settings.cors_origins, **_CORS)
     for router in _ROUTERS:
         app.include_router(router)
     app.mount("/static", page.files)
@@ -117,7 +117,7 @@ async def _lifespan(app: Service) -> AsyncIterator[dict[str, Front]]:
     with parts.draining.on_sigterm(), parts.request_log.running(), torch.inference_mode():
         _end_with_launcher()
         following = asyncio.create_task(_follow_files(parts))
-        yield {"front": app.front}
+        yield {"front": app.engine.front}
         following.cancel()
         with suppress(asyncio.CancelledError):
             await following

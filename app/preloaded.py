@@ -10,7 +10,7 @@ from functools import partial
 
 import uvloop  # noqa: F401 - as uvicorn would in each worker
 
-import app.connections
+import app.engine.connections.connection
 import app.main  # noqa: F401
 
 __all__: list[str] = []

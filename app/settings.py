@@ -19,7 +19,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from app.keys import check_keys, read_keys
+from app.engine.keys import check_keys, read_keys
 
 __all__ = ["LogFormat", "Settings", "complaints"]
 

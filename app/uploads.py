@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 
 from app.classifier.images import read_pixels
-from app.direct_routes import Call, DirectRoute
+from app.engine.routes import Call, DirectRoute
 from app.errors import BadRequestError, TooLargeError, TooManyImagesError, UnsupportedMediaTypeError
 from app.serving.answers import FittingOptions
 from app.settings import Settings

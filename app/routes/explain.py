@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from app.classifier.picture import draw
-from app.direct_routes import Call
+from app.engine.routes import Call
 from app.routes import documentation
 from app.routes.negotiation import preferred
 from app.routes.predict import complete

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from app.direct_routes import Call
+from app.engine.routes import Call
 from app.routes import documentation
 from app.routes.predict_batch import decode_or_problem
 from app.serving.answers import FeedbackReport, FittingOptions, ImageProblem, Judgment, Prediction

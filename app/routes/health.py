@@ -3,7 +3,7 @@
 import orjson
 from fastapi import APIRouter, Response, status
 
-from app.direct_routes import BodilessRoute, Call
+from app.engine.routes import BodilessRoute, Call
 from app.errors import NotReadyError
 from app.serving.answers import Status
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from app import __version__
 from app.classifier.softmax import SIDE
 from app.components import Components, Parts
-from app.direct_routes import BodilessRoute, Call, DirectRoute
+from app.engine.routes import BodilessRoute, Call, DirectRoute
 from app.errors import BadRequestError, NoSuchModelError, ServiceError
 from app.open_inference.bodies import check_json, compress, decompress, split_body
 from app.open_inference.schemas import (

@@ -5,11 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from app.classifier.softmax import SIDE
-from app.direct_routes import Call
+from app.engine.routes import Call
+from app.engine.turns import classify
 from app.routes import documentation
 from app.serving.answers import ImageOptions, Prediction
 from app.serving.live_model import LiveModel
-from app.turns import classify
 from app.uploads import OneImageRoute, decode, read_image
 
 router = APIRouter(tags=["classification"], route_class=OneImageRoute)

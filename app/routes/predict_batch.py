@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from app.classifier.errors import ImageError
-from app.direct_routes import Call
+from app.engine.routes import Call
 from app.errors import ServiceError, describe, problem
 from app.routes import documentation
 from app.routes.predict import complete

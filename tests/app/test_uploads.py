@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from python_multipart import MultipartParser
 
-from app.direct_routes import DirectRoute
+from app.engine.routes import DirectRoute
 from app.errors import BadRequestError, TooLargeError
 from app.main import create_app
 from app.settings import Settings

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from app.components import Components
-from app.direct_routes import Call, DirectRoute
+from app.engine.routes import Call, DirectRoute
 from app.routes.explain import router
 from tests.conftest import LABELS
 from tests.drawings import png

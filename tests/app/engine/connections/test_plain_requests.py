@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.plain_requests import ordinary_post, read_plain_head
+from app.engine.connections.plain_requests import ordinary_post, read_plain_head
 
 PLAIN = b"POST /predict?model=a%20b HTTP/1.1\r\nHost: s\r\nContent-Length: 5\r\nContent-Type: image/png\r\n\r\n"
 

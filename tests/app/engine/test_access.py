@@ -7,9 +7,9 @@ import httpx
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from app.access import OPEN_PATHS, Access, access
+from app.engine.access import OPEN_PATHS, Access, access
+from app.engine.keys import Keys
 from app.errors import UnauthorizedError
-from app.keys import Keys
 from app.main import create_app
 from app.settings import Settings
 

@@ -16,9 +16,9 @@ import httptools
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from app.direct_routes import Call
+from app.engine.front import ALWAYS_ANSWERED, REFUSED, Answer, Front
+from app.engine.routes import Call
 from app.errors import BadRequestError, HeadersTooLargeError, OverCapacityError, ServiceError, SlowRequestError
-from app.front import ALWAYS_ANSWERED, REFUSED, Answer, Front
 
 __all__ = ["BODY", "IDLE", "STATUS_LINES", "TURN", "WORK", "GuardedConnection", "lines"]
 

@@ -1,6 +1,6 @@
 """What is let in, so that what was let in is answered soon: as much as a turn has time for, and the bytes that wait.
 
-A request whose body has arrived runs to its end within a turn of the event loop (`app.turns`), so requests queue where
+A request whose body has arrived runs to its end within a turn of the event loop (`app.engine.turns`), so requests queue where
 the loop can't see them, in the sockets' buffers. What has arrived while it was busy is read in the next turn, all of
 it: a request waits for the rest of one turn and is answered at the end of the next. So what bounds the turns bounds
 the time to every answer. While there is far too much to do, most requests are refused as soon as they are read, and
@@ -18,9 +18,9 @@ from typing import TypeVar
 
 import torch
 
+from app.engine.turns import Turn
 from app.errors import OverCapacityError
 from app.serving.telemetry import Telemetry
-from app.turns import Turn
 
 __all__ = ["Gate", "HeavyWork", "PendingBodies"]
 

@@ -5,7 +5,7 @@ dependency solving, response validation. Routes that classify are therefore `Dir
 the front, which stands before the whole of FastAPI, answers them without it. All others go on to FastAPI.
 
 Calls reach the front in two ways: as an ASGI application under any server, or, under `python -m app`, straight from
-the socket (`app.connections`), which hands over a light call as soon as the last byte of its body is there.
+the socket (`app.engine.connections.connection`), which hands over a light call as soon as the last byte of its body is there.
 """
 
 import re
@@ -22,12 +22,12 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.access import OPEN_PATHS
-from app.admission import Gate, HeavyWork, PendingBodies
 from app.components import Components
-from app.direct_routes import Call, DirectRoute, DirectRoutes, Match
+from app.engine.access import OPEN_PATHS
+from app.engine.admission import Gate, HeavyWork, PendingBodies
+from app.engine.routes import Call, DirectRoute, DirectRoutes, Match
+from app.engine.turns import Batch, Steps, Turn, run_alone
 from app.errors import OverCapacityError, ServiceError, TooLargeError, UnauthorizedError, problem_response
-from app.turns import Batch, Steps, Turn, run_alone
 
 __all__ = ["ALWAYS_ANSWERED", "REFUSED", "TURNED_AWAY", "Answer", "Front"]
 

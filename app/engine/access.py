@@ -7,8 +7,8 @@ A key is sent as `Authorization: Bearer KEY` or `X-API-Key: KEY`; browsers, once
 from binascii import Error as Base64Error
 from binascii import a2b_base64
 
+from app.engine.keys import Keys
 from app.errors import UnauthorizedError
-from app.keys import Keys
 from app.settings import Settings
 
 __all__ = ["OPEN_PATHS", "Access", "access"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.keys import Keys, read_keys
+from app.engine.keys import Keys, read_keys
 
 FIRST, SECOND, THIRD = (f"{name}-key-of-32-characters-000" for name in ("first", "second", "third"))
 

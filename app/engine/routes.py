@@ -58,7 +58,7 @@ class Call(Request):
 class DirectRoute(APIRoute):
     """A route whose endpoint is a function of the call, its path parameters and `options`.
 
-    An asynchronous one may await `app.turns.classify`, and nothing else. What it returns is sent as JSON, unless it is
+    An asynchronous one may await `app.engine.turns.classify`, and nothing else. What it returns is sent as JSON, unless it is
     a Response.
     """
 

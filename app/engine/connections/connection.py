@@ -2,7 +2,7 @@
 
 A light call of a direct route, plainly written, goes from the socket to `Front.answer_in_turn` and back in the turn in
 which its last byte is read: no parser, no task, no scope, no messages. Whatever else arrives goes uvicorn's own way,
-through httptools to `Front.__call__` (`app.guarded_connections`).
+through httptools to `Front.__call__` (`app.engine.connections.detour`).
 """
 
 import logging
@@ -11,11 +11,11 @@ from functools import lru_cache
 from time import perf_counter
 from typing import Any
 
-from app.direct_routes import Call, Match
+from app.engine.connections.detour import BODY, IDLE, STATUS_LINES, TURN, WORK, GuardedConnection, lines
+from app.engine.connections.plain_requests import PlainHead, ordinary_post, read_plain_head
+from app.engine.front import ALWAYS_ANSWERED, TURNED_AWAY, Answer
+from app.engine.routes import Call, Match
 from app.errors import OverCapacityError, ServiceError
-from app.front import ALWAYS_ANSWERED, TURNED_AWAY, Answer
-from app.guarded_connections import BODY, IDLE, STATUS_LINES, TURN, WORK, GuardedConnection, lines
-from app.plain_requests import PlainHead, ordinary_post, read_plain_head
 
 __all__ = ["Connection"]
 

@@ -13,9 +13,9 @@ import orjson
 import pytest
 
 from app.classifier import artifact
+from app.engine.turns import Batch, Steps, Turn, classify, run_alone
 from app.serving.answers import Prediction
 from app.serving.live_model import LiveModel
-from app.turns import Batch, Steps, Turn, classify, run_alone
 from tests import drawings
 from tests.conftest import make_metadata, make_model
 from tests.reliability.sockets import Answer, connect, read_answer

@@ -7,11 +7,11 @@ from random import Random
 
 import pytest
 
-from app import admission, turns
-from app.admission import Gate
+from app.engine import admission, turns
+from app.engine.admission import Gate
+from app.engine.turns import Turn
 from app.serving.live_models import LiveModels
 from app.serving.telemetry import Telemetry
-from app.turns import Turn
 
 LIMIT = 0.025
 
