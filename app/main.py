@@ -21,15 +21,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import __version__
 from app.classifier.errors import ClassifierError
-from app.components import Components
 from app.engine.access import OPEN_PATHS, access
 from app.engine.front import Front
 from app.engine.routes import DirectRoute
 from app.errors import ServiceError, problem_response
+from app.open_inference import routes as open_inference
+from app.parts import Components
 from app.process.draining import Draining
 from app.process.logs import RequestLog
 from app.process.memory import give_back_large_blocks
-from app.routes import documentation, explain, feedback, health, metrics, open_inference, page, predict, predict_batch
+from app.routes import bodies as documentation
+from app.routes import explain, feedback, health, metrics, page, predict, predict_batch
 from app.routes import models as models_routes
 from app.serving.live_models import LiveModels
 from app.serving.telemetry import Telemetry

@@ -22,12 +22,12 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.components import Components
 from app.engine.access import OPEN_PATHS
 from app.engine.admission import Gate, HeavyWork, PendingBodies
 from app.engine.routes import Call, DirectRoute, DirectRoutes, Match
 from app.engine.turns import Batch, Steps, Turn, run_alone
 from app.errors import OverCapacityError, ServiceError, TooLargeError, UnauthorizedError, problem_response
+from app.parts import Components
 
 __all__ = ["ALWAYS_ANSWERED", "REFUSED", "TURNED_AWAY", "Answer", "Front"]
 

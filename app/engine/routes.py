@@ -14,8 +14,8 @@ from starlette import routing
 from starlette.requests import Request
 from starlette.types import Scope
 
-from app.components import Components
 from app.errors import BadRequestError
+from app.parts import Components
 from app.serving.answers import ModelReference, Prediction
 from app.serving.live_model import LiveModel
 from app.settings import Settings

@@ -6,12 +6,12 @@ from fastapi import APIRouter, Query, Response
 
 from app.classifier.picture import draw
 from app.engine.routes import Call
-from app.routes import documentation
+from app.routes import bodies as documentation
+from app.routes.images import OneImageRoute, decode, read_image
 from app.routes.negotiation import preferred
 from app.routes.predict import complete
 from app.serving.answers import ExplainOptions, ExplanationReport
 from app.serving.explanation_report import report
-from app.uploads import OneImageRoute, decode, read_image
 
 _MEDIA_TYPES = ("application/json", "image/png")
 _VERSION_HEADER = "X-Model-Version"  # a picture has no other place for it

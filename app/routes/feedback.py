@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from app.engine.routes import Call
-from app.routes import documentation
+from app.routes import bodies as documentation
+from app.routes.images import ManyImagesRoute, Upload, decode, read_labeled_images
 from app.routes.predict_batch import decode_or_problem
 from app.serving.answers import FeedbackReport, FittingOptions, ImageProblem, Judgment, Prediction
-from app.uploads import ManyImagesRoute, Upload, decode, read_labeled_images
 
 router = APIRouter(tags=["classification"], route_class=ManyImagesRoute)
 

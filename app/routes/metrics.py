@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
 
-from app.components import Parts
-from app.routes.documentation import problems
+from app.parts import Parts
+from app.routes.bodies import problems
 from app.routes.negotiation import preferred
 from app.serving.answers import Metrics
 

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from app.components import Parts
-from app.routes.documentation import problems
+from app.parts import Parts
+from app.routes.bodies import problems
 from app.serving.answers import ModelCard, ModelList, Templates
 from app.serving.live_model import LiveModel
 

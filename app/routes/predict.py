@@ -7,10 +7,10 @@ from fastapi import APIRouter, Query
 from app.classifier.softmax import SIDE
 from app.engine.routes import Call
 from app.engine.turns import classify
-from app.routes import documentation
+from app.routes import bodies as documentation
+from app.routes.images import OneImageRoute, decode, read_image
 from app.serving.answers import ImageOptions, Prediction
 from app.serving.live_model import LiveModel
-from app.uploads import OneImageRoute, decode, read_image
 
 router = APIRouter(tags=["classification"], route_class=OneImageRoute)
 

@@ -7,10 +7,10 @@ from fastapi import APIRouter, Query
 from app.classifier.errors import ImageError
 from app.engine.routes import Call
 from app.errors import ServiceError, describe, problem
-from app.routes import documentation
+from app.routes import bodies as documentation
+from app.routes.images import ManyImagesRoute, Upload, decode, read_images
 from app.routes.predict import complete
 from app.serving.answers import BatchAnswer, FittingOptions, ImageOptions, ImageProblem
-from app.uploads import ManyImagesRoute, Upload, decode, read_images
 
 __all__ = ["decode_or_problem", "router"]
 

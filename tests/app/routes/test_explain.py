@@ -7,8 +7,8 @@ import httpx
 import pytest
 from PIL import Image
 
-from app.components import Components
 from app.engine.routes import Call, DirectRoute
+from app.parts import Components
 from app.routes.explain import router
 from tests.conftest import LABELS
 from tests.drawings import png

@@ -10,8 +10,8 @@ from python_multipart import MultipartParser
 from app.engine.routes import DirectRoute
 from app.errors import BadRequestError, TooLargeError
 from app.main import create_app
+from app.routes.images import ManyImagesRoute, OneImageRoute, split_form
 from app.settings import Settings
-from app.uploads import ManyImagesRoute, OneImageRoute, split_form
 
 BOUNDARY = b"----boundary7"
 

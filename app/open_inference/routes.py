@@ -14,7 +14,6 @@ from pydantic import ValidationError
 
 from app import __version__
 from app.classifier.softmax import SIDE
-from app.components import Components, Parts
 from app.engine.routes import BodilessRoute, Call, DirectRoute
 from app.errors import BadRequestError, NoSuchModelError, ServiceError
 from app.open_inference.bodies import check_json, compress, decompress, split_body
@@ -36,7 +35,8 @@ from app.open_inference.schemas import (
 )
 from app.open_inference.statistics import Steps
 from app.open_inference.tensors import Answers, read_images, write_output
-from app.routes import documentation
+from app.parts import Components, Parts
+from app.routes import bodies as documentation
 from app.serving.live_model import LiveModel
 from app.settings import Settings
 
