@@ -3,9 +3,6 @@
 import asyncio
 import gc
 import logging
-import multiprocessing
-import os
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -21,18 +18,25 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import __version__
 from app.classifier.errors import ClassifierError
-from app.engine.access import OPEN_PATHS, access
+from app.engine.access import Access
+from app.engine.dispatcher import Dispatcher
 from app.engine.front import Front
-from app.engine.routes import DirectRoute
-from app.errors import ServiceError, problem_response
+from app.engine.keys import Keys
+from app.engine.limits import Limits
+from app.engine.openapi import require_key
+from app.engine.problems import RequestError
+from app.errors import PROBLEMS
 from app.open_inference import routes as open_inference
-from app.parts import Components
+from app.open_inference.schemas import ProtocolProblem
+from app.open_inference.statistics import InferenceCounters
+from app.parts import Parts
 from app.process.draining import Draining
-from app.process.logs import RequestLog
 from app.process.memory import give_back_large_blocks
-from app.routes import bodies as documentation
+from app.process.request_log import RequestLog
+from app.process.server import end_with_launcher
 from app.routes import explain, feedback, health, metrics, page, predict, predict_batch
 from app.routes import models as models_routes
+from app.serving.errors import ServingError
 from app.serving.live_models import LiveModels
 from app.serving.telemetry import Telemetry
 from app.settings import Settings
@@ -54,6 +58,8 @@ _ROUTERS = (
     health.router,
     page.router,
 )
+_OPEN_PATHS = frozenset({"/livez", "/readyz", "/v2/health/live", "/v2/health/ready"})  # which need no key
+_ALWAYS_ANSWERED = _OPEN_PATHS | {"/metrics"}  # however much there is to do
 _CORS: dict[str, Any] = {
     "allow_methods": ("GET", "HEAD", "POST"),
     "allow_headers": ("Authorization", "X-API-Key", "X-Request-ID", "Inference-Header-Content-Length"),
@@ -64,7 +70,7 @@ _CORS: dict[str, Any] = {
 class Service(FastAPI):
     """FastAPI behind the front."""
 
-    front: Front
+    dispatcher: Dispatcher
     outermost: ASGIApp  # the front, or what stands before it
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -85,75 +91,100 @@ def create_app(settings: Settings | None = None) -> Service:
     )
     settings = settings or Settings()
     models = LiveModels(settings.models_dir, settings.default_model, settings.min_accuracy)
-    app.state.components = Components(
+    telemetry = Telemetry(models)
+    app.state.inferences = InferenceCounters(telemetry.registry)
+    app.state.parts = Parts(
         settings,
         models,
-        Telemetry(models),
+        telemetry,
         Draining(settings.drain_seconds),
-        access(settings),
         RequestLog(settings.log_format, enabled=settings.log_requests),
+        PROBLEMS,
     )
-    direct = [route for router in _ROUTERS for route in router.routes if isinstance(route, DirectRoute)]
-    app.engine.front = Front(super(Service, app).__call__, direct, app.state.components)
-    app.outermost = app.engine.front
+    app.dispatcher = Dispatcher(
+        [route for router in _ROUTERS for route in router.routes],
+        PROBLEMS,
+        _limits(settings),
+        given={"parts": app.state.parts, "inferences": app.state.inferences},
+        access=_access(settings),
+        always_answered=_ALWAYS_ANSWERED,
+        answers_other_origins=bool(settings.cors_origins),
+        on_answered=app.state.parts.note,
+        on_shed=telemetry.refused,
+        begin_thread=lambda: torch.set_num_threads(1),
+    )
+    app.outermost = Front(super(Service, app).__call__, app.dispatcher)
     if settings.cors_origins:
-        app.outermost = CORSMiddleware(app.engine.front, allow_origins=settings.cors_origins, **_CORS)
+        app.outermost = CORSMiddleware(app.outermost, allow_origins=settings.cors_origins, **_CORS)
     for router in _ROUTERS:
         app.include_router(router)
     app.mount("/static", page.files)
-    for kind in (ServiceError, ClassifierError, HTTPException, RequestValidationError, Exception):
+    for kind in (RequestError, ServingError, ClassifierError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _refuse)
     if settings.needs_key:
-        documentation.require_key(app.openapi(), OPEN_PATHS)
+        require_key(app.openapi(), _OPEN_PATHS, {"/v2/": ProtocolProblem})
     return app
 
 
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        max_file_bytes=settings.max_image_bytes,
+        max_body_bytes=settings.max_batch_bytes,
+        max_head_bytes=settings.max_header_bytes,
+        max_pending_bytes=settings.max_pending_bytes,
+        turn_seconds=settings.max_delay_ms / 1000,
+        head_seconds=settings.header_seconds,
+        body_seconds=settings.body_seconds,
+        idle_seconds=settings.idle_seconds,
+    )
+
+
+def _access(settings: Settings) -> Access | None:
+    """The check that the settings ask for; None: there are no keys, and everybody may ask.
+
+    Raises:
+        ValueError: the file of the keys can't be read.
+    """
+    if not settings.needs_key:
+        return None
+    keys = [key.get_secret_value() for key in settings.api_keys]
+    return Access(Keys(keys, settings.api_keys_file), _OPEN_PATHS)
+
+
 @asynccontextmanager
-async def _lifespan(app: Service) -> AsyncIterator[dict[str, Front]]:
+async def _lifespan(app: Service) -> AsyncIterator[dict[str, Dispatcher]]:
     give_back_large_blocks()
     torch.set_num_threads(1)  # the work of one request is too small to share out
     gc.collect()
     gc.freeze()  # what is loaded now stays: full collections need not walk it, and p99 keeps near p50
-    parts: Components = app.state.components
+    parts: Parts = app.state.parts
     # Inference mode is entered once: per request it would cost more than the matrix product.
     with parts.draining.on_sigterm(), parts.request_log.running(), torch.inference_mode():
-        _end_with_launcher()
-        following = asyncio.create_task(_follow_files(parts))
-        yield {"front": app.engine.front}
+        end_with_launcher()
+        following = asyncio.create_task(_follow_files(app))
+        yield {"dispatcher": app.dispatcher}
         following.cancel()
         with suppress(asyncio.CancelledError):
             await following
 
 
-def _end_with_launcher() -> None:
-    """Have a worker stop when its launcher is gone: nobody would replace it, and it would keep the port."""
-    launcher = multiprocessing.parent_process()
-    if launcher is None:
-        return
-    loop, sentinel = asyncio.get_running_loop(), launcher.sentinel
-
-    def end() -> None:
-        loop.remove_reader(sentinel)
-        logger.error("The launcher is gone.")
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    loop.add_reader(sentinel, end)
-
-
-async def _follow_files(parts: Components) -> None:
+async def _follow_files(app: Service) -> None:
     """Serve what the models folder holds, and accept the keys in their file, as they change.
 
     Files are read in a thread, while the service answers.
     """
+    parts: Parts = app.state.parts
+    access = app.dispatcher.access
     while True:
         await asyncio.sleep(parts.settings.models_poll_seconds)
         try:
-            if parts.access is not None:
-                await asyncio.to_thread(parts.access.refresh)
-            parts.telemetry.count_changes(await asyncio.to_thread(parts.models.refresh))
+            if access is not None:
+                await asyncio.to_thread(access.refresh)
+            for name in parts.telemetry.count_changes(await asyncio.to_thread(parts.models.refresh)):
+                app.state.inferences.forget(name)
         except Exception:
             logger.exception("The models folder could not be looked at; what is loaded goes on being served.")
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
-    return problem_response(error, request.url.path, request.scope["request_id"])
+    return PROBLEMS.response(error, request.url.path, request.scope["request_id"])

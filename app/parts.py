@@ -1,31 +1,38 @@
-"""The parts of one running service, made by `create_app` and handed to the front and to every route."""
+"""The parts of one running service, made by `create_app` and handed to every endpoint."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Annotated
 
 from fastapi import Depends, Request
 
-from app.engine.access import Access
-from app.errors import NotReadyError
+from app.engine.calls import Answered, Call
+from app.engine.problems import Problems
 from app.process.draining import Draining
-from app.process.logs import RequestLog
+from app.process.request_log import RequestLog
+from app.serving.answers import Prediction
+from app.serving.errors import NotReadyError
+from app.serving.live_model import LiveModel
 from app.serving.live_models import LiveModels
 from app.serving.telemetry import Telemetry
 from app.settings import Settings
 
-__all__ = ["Components", "Parts"]
+__all__ = ["DepParts", "Parts"]
+
+_DIGEST_DIGITS = 16  # of an image's SHA-256, in the log
 
 
 @dataclass(frozen=True, slots=True)
-class Components:
+class Parts:
     """What endpoints work with."""
 
     settings: Settings
     models: LiveModels
     telemetry: Telemetry
     draining: Draining
-    access: Access | None  # None: everybody may ask
     request_log: RequestLog
+    problems: Problems
 
     def check_ready(self) -> None:
         """Do nothing where the default model can answer, now and for a while.
@@ -37,10 +44,32 @@ class Components:
             raise NotReadyError("The service is about to stop.")
         self.models.get()
 
+    def model(self, call: Call, name: str | None) -> LiveModel:
+        """The model that is to answer a call, as its line of the log will say; raises what `LiveModels.get` does."""
+        model = self.models.get(name)
+        call.notes["model"], call.notes["version"] = model.name, model.version
+        return model
 
-def _components(request: Request) -> Components:
-    parts: Components = request.app.state.components
+    def note_image(self, call: Call, content: bytes) -> None:
+        """Have the call's line of the log tell the digest of its image."""
+        call.afterwards(lambda: call.notes.update(image_digest=sha256(content).hexdigest()[:_DIGEST_DIGITS]))
+
+    def answered(self, model: LiveModel, predictions: Sequence[Prediction]) -> None:
+        """Count what a model answered to images."""
+        self.telemetry.classified(model.name, predictions)
+
+    def note(self, answered: Sequence[Answered]) -> None:
+        """Count answered calls, and leave their lines with the log."""
+        for call, method, route, status, seconds in answered:
+            self.telemetry.request(method, route, status, seconds)
+            self.request_log.write(
+                call.request_id, method, route, call.path, status=status, seconds=seconds, notes=call.notes
+            )
+
+
+def _parts(request: Request) -> Parts:
+    parts: Parts = request.app.state.parts
     return parts
 
 
-Parts = Annotated[Components, Depends(_components)]
+DepParts = Annotated[Parts, Depends(_parts)]

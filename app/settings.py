@@ -21,11 +21,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.engine.keys import check_keys, read_keys
 
-__all__ = ["LogFormat", "Settings", "complaints"]
+__all__ = ["Settings", "complaints"]
 
 _Text = TypeVar("_Text", str, Path)
-
-LogFormat = Literal["auto", "json", "console"]
 
 
 def _split(value: object) -> object:
@@ -117,7 +115,9 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
         default=(), description="origins whose pages may ask, comma separated, or *"
     )
-    log_format: LogFormat = Field(default="auto", description="auto: console on a terminal, json elsewhere")
+    log_format: Literal["auto", "json", "console"] = Field(
+        default="auto", description="auto: console on a terminal, json elsewhere"
+    )
     log_requests: bool = Field(default=True, description="one line a request")
 
     @property

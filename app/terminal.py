@@ -21,8 +21,8 @@ from rich.table import Table
 from app.classifier.errors import ImageError, WrongSizeError
 from app.classifier.images import read_pixels
 from app.classifier.picture import draw
-from app.errors import ServiceError
 from app.serving.answers import BorderReport, ExplanationReport, Prediction
+from app.serving.errors import ServingError
 from app.serving.explanation_report import report
 from app.serving.live_model import LiveModel
 from app.serving.live_models import LiveModels
@@ -33,7 +33,7 @@ __all__ = ["cli"]
 cli = typer.Typer()
 
 _UNREADABLE = 2  # exit code
-_WARNINGS = {"inverted": "The image looks inverted: ask for --invert if it is dark on light."}
+_HINTS = {"inverted": "Say --invert if it is."}
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="image files")]
 ModelName = Annotated[str | None, typer.Option("--model", help="name of the model", show_default="the default model")]
@@ -163,7 +163,7 @@ def _load(settings: Settings, name: str | None, against: str | None = None) -> L
         model = LiveModels(settings.models_dir, settings.default_model, settings.min_accuracy).get(name)
         if against is not None:
             model.check_label(against)
-    except ServiceError as error:
+    except ServingError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(_UNREADABLE) from error
     return model
@@ -186,7 +186,7 @@ def _add_rows(table: Table, file: Path, prediction: Prediction, top: int) -> Non
     for rank, (label, probability) in enumerate(likeliest):
         table.add_row(str(file) if rank == 0 else "", label, f"{probability:.4f}")
     for warning in prediction.get("warnings", ()):
-        typer.echo(f"{file}: {_WARNINGS.get(warning['code'], warning['detail'])}", err=True)
+        typer.echo(f"{file}: {warning['detail']} {_HINTS.get(warning['code'], '')}".rstrip(), err=True)
 
 
 def _reasons(found: ExplanationReport) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Who may ask: everything but the probes needs a key, where keys are set.
+"""Who may ask: every path but the open ones needs a key, where keys are set.
 
 A key is sent as `Authorization: Bearer KEY` or `X-API-Key: KEY`; browsers, once challenged, send it as the password of
 `Authorization: Basic`, with any user name.
@@ -8,12 +8,10 @@ from binascii import Error as Base64Error
 from binascii import a2b_base64
 
 from app.engine.keys import Keys
-from app.errors import UnauthorizedError
-from app.settings import Settings
+from app.engine.problems import UnauthorizedError
 
-__all__ = ["OPEN_PATHS", "Access", "access"]
+__all__ = ["Access"]
 
-OPEN_PATHS = frozenset({"/livez", "/readyz", "/v2/health/live", "/v2/health/ready"})
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 _FROM_ELSEWHERE = frozenset({b"cross-site", b"same-site"})
 
@@ -21,8 +19,10 @@ _FROM_ELSEWHERE = frozenset({b"cross-site", b"same-site"})
 class Access:
     """The check that a request passes before its body is read."""
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: Keys, open_paths: frozenset[str] = frozenset()) -> None:
+        """Ask for one of the `keys` at every path but the open ones."""
         self._keys = keys
+        self._open_paths = open_paths
 
     def refresh(self) -> None:
         """Read the file of the keys again if it has changed."""
@@ -39,24 +39,13 @@ class Access:
         Raises:
             UnauthorizedError: it has no key, or none that is accepted.
         """
-        if path in OPEN_PATHS:
+        if path in self._open_paths:
             return
         key = headers.get(b"x-api-key")
         if key is None:
             key = _authorized_key(method, headers)
         if not self._keys.accept(key):
             raise UnauthorizedError("The key is none of those that are accepted; ask the operator for a valid one.")
-
-
-def access(settings: Settings) -> Access | None:
-    """The check that the settings ask for; None: there are no keys, and everybody may ask.
-
-    Raises:
-        ValueError: the file of the keys can't be read.
-    """
-    if not settings.needs_key:
-        return None
-    return Access(Keys([key.get_secret_value() for key in settings.api_keys], settings.api_keys_file))
 
 
 def _authorized_key(method: str, headers: dict[bytes, bytes]) -> bytes:

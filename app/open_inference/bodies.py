@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from app.classifier.softmax import PIXELS, SIDE
-from app.errors import BadRequestError, TooLargeError, UnsupportedMediaTypeError
+from app.engine.problems import BadRequestError, TooLargeError, UnsupportedMediaTypeError
 from app.open_inference.schemas import InferenceRequest, InputParameters, InputTensor, RequestParameters
 
 __all__ = ["Body", "check_json", "compress", "decompress", "split_body"]

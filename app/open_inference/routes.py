@@ -9,13 +9,16 @@ from time import perf_counter
 from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
-from fastapi import APIRouter, Depends, Header, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 from pydantic import ValidationError
 
 from app import __version__
 from app.classifier.softmax import SIDE
-from app.engine.routes import BodilessRoute, Call, DirectRoute
-from app.errors import BadRequestError, NoSuchModelError, ServiceError
+from app.engine import openapi
+from app.engine.calls import Call, DepCall
+from app.engine.limits import Limits
+from app.engine.problems import BadRequestError, RequestError
+from app.engine.routes import BodilessRoute, DirectRoute
 from app.open_inference.bodies import check_json, compress, decompress, split_body
 from app.open_inference.schemas import (
     IndexRequest,
@@ -33,21 +36,20 @@ from app.open_inference.schemas import (
     ServerReady,
     Statistics,
 )
-from app.open_inference.statistics import Steps
+from app.open_inference.statistics import Durations, InferenceCounters, statistics
 from app.open_inference.tensors import Answers, read_images, write_output
-from app.parts import Components, Parts
-from app.routes import bodies as documentation
+from app.parts import DepParts, Parts
+from app.serving.errors import NoSuchModelError, ServingError
 from app.serving.live_model import LiveModel
-from app.settings import Settings
 
 
 class TensorRoute(DirectRoute):
     """A direct route that takes tensors."""
 
     @staticmethod
-    def max_body_bytes(settings: Settings) -> int:
+    def max_body_bytes(limits: Limits) -> int:
         """As sent; once decompressed, the body may not be longer either."""
-        return settings.max_batch_bytes
+        return limits.max_body_bytes
 
     @staticmethod
     def is_light(call: Call, length: int) -> bool:
@@ -79,10 +81,18 @@ _BINARY: dict[str, Any] = {"application/octet-stream": {"schema": {"type": "stri
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """As for other routes, with the protocol's member `error`."""
-    return documentation.problems(*statuses, model=ProtocolProblem)
+    return openapi.problems(*statuses, model=ProtocolProblem)
 
 
-def _named(name: str, parts: Parts) -> LiveModel:
+def _inferences(request: Request) -> InferenceCounters:
+    counters: InferenceCounters = request.app.state.inferences
+    return counters
+
+
+DepInferences = Annotated[InferenceCounters, Depends(_inferences)]
+
+
+def _named(name: str, parts: DepParts) -> LiveModel:
     return parts.models.get(name)
 
 
@@ -136,15 +146,15 @@ _INFER: dict[str, Any] = {
 
 
 @probes.get("/health/live")
-def server_live(call: Call) -> ServerLive:  # noqa: ARG001 - every direct route is given its call
+def server_live() -> ServerLive:
     """The process answers."""
     return {"live": True}
 
 
 @probes.get("/health/ready", responses=problems(503))
-def server_ready(call: Call) -> ServerReady:
+def server_ready(parts: DepParts) -> ServerReady:
     """The default model can answer, as for `/readyz`."""
-    call.components.check_ready()
+    parts.check_ready()
     return {"ready": True}
 
 
@@ -155,12 +165,12 @@ async def server_metadata() -> ServerMetadata:
 
 
 @direct_router.post("/repository/index", responses=problems(400, 413), openapi_extra=_INDEX_BODY)
-def repository_index(call: Call) -> list[ModelIndexEntry]:
+def repository_index(call: DepCall, parts: DepParts) -> list[ModelIndexEntry]:
     """Every model in the models folder; with the reason where its file was refused."""
     content = bytes(call.content)
-    check_json(content, call.components.settings.max_json_bytes)
+    check_json(content, parts.settings.max_json_bytes)
     wanted = _index_request(content)
-    models = call.components.models
+    models = parts.models
     index: dict[str, ModelIndexEntry] = {
         model.name: {"name": model.name, "version": model.version, "state": "READY", "reason": ""} for model in models
     }
@@ -173,7 +183,7 @@ def repository_index(call: Call) -> list[ModelIndexEntry]:
 
 
 @router.get("/models/stats")
-async def all_statistics(parts: Parts) -> Statistics:
+async def all_statistics(parts: DepParts) -> Statistics:
     """What each model did for this protocol since the service started."""
     return {"model_stats": [_statistics(parts, model) for model in parts.models]}
 
@@ -201,7 +211,7 @@ async def model_ready(model: Named) -> ModelReady:
 
 
 @_get_of_model("/config")
-async def model_config(parts: Parts, model: Named) -> ModelConfig:
+async def model_config(parts: DepParts, model: Named) -> ModelConfig:
     """The model's tensors without their first dimension, and the most images of one request."""
     return {
         "name": model.name,
@@ -216,27 +226,27 @@ async def model_config(parts: Parts, model: Named) -> ModelConfig:
 
 
 @_get_of_model("/stats")
-async def model_statistics(parts: Parts, model: Named) -> Statistics:
+async def model_statistics(parts: DepParts, model: Named) -> Statistics:
     """What the model did for this protocol since the service started."""
     return {"model_stats": [_statistics(parts, model)]}
 
 
 @direct_router.post("/models/{name}/infer", **_INFER)
-def infer(call: Call, name: str) -> Response:
+def infer(call: DepCall, parts: DepParts, inferences: DepInferences, name: str) -> Response:
     """Classify the images of a tensor; JSON or binary, both ways, as the protocol and its extensions say."""
-    return _infer(call, call.model(name))
+    return _infer(call, parts, inferences, parts.model(call, name))
 
 
 @direct_router.post("/models/{name}/versions/{version}/infer", **_INFER)
-def infer_with_version(call: Call, name: str, version: str) -> Response:
+def infer_with_version(call: DepCall, parts: DepParts, inferences: DepInferences, name: str, version: str) -> Response:
     """As without a version, and only if this version is served."""
-    model = call.model(name)
+    model = parts.model(call, name)
     _check_version(version, model)
-    return _infer(call, model)
+    return _infer(call, parts, inferences, model)
 
 
-def _infer(call: Call, model: LiveModel) -> Response:
-    settings, telemetry, headers = call.components.settings, call.components.telemetry, call.header_fields
+def _infer(call: Call, parts: Parts, inferences: InferenceCounters, model: LiveModel) -> Response:
+    settings, headers = parts.settings, call.header_fields
     started = perf_counter()
     try:
         content = decompress(call.content, headers.get(b"content-encoding", b""), settings.max_batch_bytes)
@@ -249,14 +259,14 @@ def _infer(call: Call, model: LiveModel) -> Response:
         answers = Answers(probabilities, probabilities.argmax(1), model.metadata.labels)
         computed = perf_counter()
         response = _response(inference, model, answers, headers.get(b"accept-encoding", b""))
-    except ServiceError:
-        telemetry.inferences.failed(model.name, perf_counter() - started)
+    except (RequestError, ServingError):
+        inferences.failed(model.name, perf_counter() - started)
         raise
-    telemetry.inferences.succeeded(
-        model.name, images.shape[0], Steps(read - started, computed - read, perf_counter() - computed)
+    inferences.succeeded(
+        model.name, images.shape[0], Durations(read - started, computed - read, perf_counter() - computed)
     )
     for label, count in answers.counts():
-        telemetry.prediction(model.name, label, count)
+        parts.telemetry.prediction(model.name, label, count)
     return response
 
 
@@ -283,8 +293,8 @@ def _response(inference: InferenceRequest, model: LiveModel, answers: Answers, a
     return Response(content, headers=headers, media_type="application/octet-stream" if binary else "application/json")
 
 
-def _statistics(parts: Components, model: LiveModel) -> ModelStatistics:
-    return parts.telemetry.inference_statistics(model.name, model.version)
+def _statistics(parts: Parts, model: LiveModel) -> ModelStatistics:
+    return statistics(parts.telemetry.counted(), model.name, model.version)
 
 
 def _index_request(content: bytes) -> IndexRequest:

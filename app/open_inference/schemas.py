@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, NotRequired, Self
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 from typing_extensions import TypedDict
 
-from app.serving.answers import Problem
+from app.engine.problems import Problem
 
 __all__ = [
     "DurationStatistic",

@@ -8,10 +8,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Metric, Summary
 
 from app.open_inference.schemas import DurationStatistic, ModelStatistics
 
-__all__ = ["InferenceCounters", "Steps"]
+__all__ = ["Durations", "InferenceCounters", "statistics"]
 
 
-class Steps(NamedTuple):
+class Durations(NamedTuple):
     """Where the time of one inference request went, in seconds."""
 
     compute_input: float
@@ -48,7 +48,7 @@ class InferenceCounters:
         )
         self._series: dict[str, _Series] = {}
 
-    def succeeded(self, model: str, images: int, steps: Steps) -> None:
+    def succeeded(self, model: str, images: int, steps: Durations) -> None:
         """Count one answered request."""
         series = self._of(model)
         series.images.observe(images)
@@ -69,7 +69,7 @@ class InferenceCounters:
     def _of(self, model: str) -> _Series:
         series = self._series.get(model)
         if series is None:
-            steps = tuple(self._steps.labels(model, step) for step in Steps._fields)
+            steps = tuple(self._steps.labels(model, step) for step in Durations._fields)
             labelled = (metric.labels(model) for metric in (self._images, self._failures))
             images, failures = labelled
             series = self._series[model] = _Series(images, steps, failures, self._last.labels(model))
@@ -98,7 +98,7 @@ def statistics(metrics: Iterable[Metric], model: str, version: str) -> ModelStat
         return {"count": int(count), "ns": round(seconds * 1e9)}
 
     executions = value("inference_images_count")
-    compute_input, compute_infer, compute_output = (value("inference_seconds_total", step) for step in Steps._fields)
+    steps = Durations(*(value("inference_seconds_total", step) for step in Durations._fields))
     return {
         "name": model,
         "version": version,
@@ -106,12 +106,12 @@ def statistics(metrics: Iterable[Metric], model: str, version: str) -> ModelStat
         "inference_count": int(value("inference_images_sum")),
         "execution_count": int(executions),
         "inference_stats": {
-            "success": duration(executions, compute_input + compute_infer + compute_output),
+            "success": duration(executions, sum(steps)),
             "fail": duration(value("inference_failure_seconds_count"), value("inference_failure_seconds_sum")),
             "queue": duration(executions, 0),
-            "compute_input": duration(executions, compute_input),
-            "compute_infer": duration(executions, compute_infer),
-            "compute_output": duration(executions, compute_output),
+            "compute_input": duration(executions, steps.compute_input),
+            "compute_infer": duration(executions, steps.compute_infer),
+            "compute_output": duration(executions, steps.compute_output),
         },
         "batch_stats": [],
     }

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from app.classifier.images import to_tensor
 from app.classifier.softmax import PIXELS, SIDE
-from app.errors import BadRequestError, TooManyImagesError
+from app.engine.problems import BadRequestError
 from app.open_inference.schemas import InputTensor, OutputTensor, RequestedOutput
+from app.serving.errors import TooManyImagesError
 
 __all__ = ["Answers", "read_images", "write_output"]
 

@@ -1,247 +1,99 @@
-"""What the service says of itself, by structlog: readable lines on a terminal, JSON lines elsewhere; all on stderr.
+"""What the service says of itself: readable lines on a terminal, JSON lines elsewhere; all on stderr.
 
-Every line has `time` (UTC), `level`, `event` and `worker` (its process id). Of what a client sent, the line of a
-request has the method, the path without its query, the request id and the digest of the image, and nothing else.
+Every line has `time` (UTC), `level`, `event` and `worker` (its process id). No line is waited for: each is written by a
+thread (`app.process.line_writer`), so that a reader of the log who stops reading stops nothing else.
 """
 
 import logging
 import os
 import sys
-from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
-from hashlib import sha256
-from threading import Event, Lock, Thread
+from functools import lru_cache, partial
 from time import time
-from typing import Any, NamedTuple
-from urllib.parse import quote
+from typing import Any, Literal
 
 import orjson
-from structlog.dev import ConsoleRenderer
-from structlog.processors import format_exc_info
-from structlog.stdlib import ProcessorFormatter
-from structlog.typing import EventDict, Processor
 
-from app.settings import LogFormat
+from app.process.line_writer import LineWriter
 
-__all__ = ["RequestLog", "configuration", "formatter"]
+__all__ = ["LineFormatter", "LineHandler", "LogFormat", "Render", "beginning", "configuration", "dropped", "renderer"]
 
-_SECONDS_BETWEEN_WRITES = 0.25
-_SECONDS_TO_FINISH = 2.0
-_MADE_AT_ONCE = 128  # lines: some 0.2 ms
-_MAX_WRITE = 4096  # bytes: up to here Linux keeps a write to a pipe in one piece (PIPE_BUF), and workers share the pipe
-_MAX_WAITING = 2_000  # such pieces: 8 MB, 25,000 lines, what one worker answers in a second or more
-_MAX_PATH = 200  # characters
-_MAX_TRACEBACK = 3000  # characters, from its end, so that its line fits into such a write
+LogFormat = Literal["auto", "json", "console"]
+Render = Callable[[Mapping[str, Any]], bytes]  # the fields of a line -> the line, with its end
 
-
-class _Entry(NamedTuple):
-    """One answered request, waiting for its line."""
-
-    time: float  # of the answer, seconds since 1970
-    request_id: bytes
-    method: str
-    route: str
-    path: str
-    status: int
-    seconds: float
-    model: Mapping[str, object] | None
-    image_digest: str | None
-
-
-class RequestLog:
-    """One line a request, written a quarter of a second later at most.
-
-    Lines are made where requests are answered, a hundred in a row, and written by a thread of its own: answers never
-    wait for whoever reads the log. What it does not take in time is dropped, and the number is told.
-    """
-
-    def __init__(self, log_format: LogFormat = "auto", *, enabled: bool = True, descriptor: int = 2) -> None:
-        self._enabled = enabled
-        self._descriptor = descriptor
-        self._entries: deque[_Entry] = deque()
-        self._making = Lock()  # or lines would change places
-        self._pieces: deque[bytes] = deque()  # lines, for one write each
-        self._dropped = 0
-        self._running = False
-        self._stop = Event()
-        self._renderers = _renderers(log_format)
-
-    def write(
-        self,
-        request_id: bytes,
-        method: str,
-        route: str,
-        path: str,
-        *,
-        status: int,
-        seconds: float,
-        model: Mapping[str, object] | None = None,
-        image: bytes | None = None,
-    ) -> None:
-        """Note one answered request; nothing is written while the log is not `running`.
-
-        Args:
-            request_id: ASCII.
-            method: of the request; HEAD is GET.
-            route: the path's template.
-            path: as the client sent it, without the query.
-            status: of the answer.
-            seconds: that the answer took.
-            model: name and version of the model that was asked.
-            image: the file, of which the digest is written.
-        """
-        if not self._running:
-            return
-        digest = None if image is None else sha256(image).hexdigest()[:16]
-        self._entries.append(_Entry(time(), request_id, method, route, path, status, seconds, model, digest))
-        if len(self._entries) >= _MADE_AT_ONCE:
-            self._make_lines()
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Write lines for as long as the context lasts, and those that wait at its end."""
-        if not self._enabled:
-            yield
-            return
-        thread = Thread(target=self._keep_writing, name="request log", daemon=True)
-        self._stop.clear()
-        self._running = True
-        thread.start()
-        try:
-            yield
-        finally:
-            self._running = False
-            self._stop.set()
-            thread.join(_SECONDS_TO_FINISH)  # no longer: a log that nobody reads must not keep the service from ending
-
-    def _make_lines(self) -> None:
-        """Make one line of each entry; in a row, as the first of them takes several times as long as the others."""
-        with self._making:
-            if len(self._pieces) >= _MAX_WAITING:
-                self._dropped += len(self._entries)
-                self._entries.clear()
-                return
-            lines: list[bytes] = []
-            size = 0
-            while self._entries:
-                line = self._line(_fields(self._entries.popleft()))
-                if size + len(line) > _MAX_WRITE:
-                    self._pieces.append(b"".join(lines))
-                    lines, size = [], 0
-                lines.append(line)
-                size += len(line)
-            if lines:
-                self._pieces.append(b"".join(lines))
-
-    def _keep_writing(self) -> None:
-        while not self._stop.wait(_SECONDS_BETWEEN_WRITES):
-            self._write_waiting()
-        self._write_waiting()
-
-    def _write_waiting(self) -> None:
-        if self._dropped:
-            dropped, self._dropped = self._dropped, 0
-            self._send(self._line({**_start(time(), "warning", "Lines of requests were dropped."), "dropped": dropped}))
-        self._make_lines()
-        while self._pieces:
-            self._send(self._pieces.popleft())
-
-    def _line(self, event: EventDict) -> bytes:
-        """The renderers are called without structlog's loggers, which would take as long as all the rest."""
-        rendered: Any = event
-        for render in self._renderers:
-            rendered = render(None, event["level"], rendered)
-        line: bytes = rendered
-        return line
-
-    def _send(self, content: bytes) -> None:
-        try:
-            while content:
-                content = content[os.write(self._descriptor, content) :]
-        except OSError:  # the disk is full, or the reader gone: what comes later may fare better
-            self._dropped += content.count(b"\n")
+_MAX_TRACEBACK = 3000  # characters of a traceback, from its end, so that its line fits into one write to a pipe
+_COLORS = {"info": "32", "warning": "33", "error": "31", "critical": "31"}  # of levels, on a terminal
 
 
 def configuration(log_format: LogFormat = "auto") -> dict[str, Any]:
     """For `logging.config.dictConfig`, and so for uvicorn: its own lines and the service's, in the same form."""
-    handler = {"class": "logging.StreamHandler", "formatter": "structlog", "stream": "ext://sys.stderr"}
-    logger = {"handlers": ["stderr"], "level": "INFO", "propagate": False}
+    logger = {"handlers": ["lines"], "level": "INFO", "propagate": False}
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"structlog": {"()": "app.process.logs.formatter", "log_format": log_format}},
-        "handlers": {"stderr": handler},
+        "formatters": {"lines": {"()": "app.process.logs.LineFormatter", "log_format": log_format}},
+        "handlers": {"lines": {"()": "app.process.logs.LineHandler", "formatter": "lines"}},
         "loggers": {"uvicorn": logger, "app": logger},
     }
 
 
-def formatter(log_format: LogFormat = "auto") -> logging.Formatter:
-    """Of the standard library's log records."""
-    return ProcessorFormatter(
-        processors=[
-            _from_record,
-            ProcessorFormatter.remove_processors_meta,
-            format_exc_info,
-            _shortened,
-            _in_order,
-            *_renderers(log_format),
-            _without_end,
-        ]
-    )
+class LineHandler(logging.Handler):
+    """Hands each record's line to a thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._writer = LineWriter(2, tell_dropped=self._dropped)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._writer.write(f"{self.format(record)}\n".encode())
+            self._writer.start()
+            self._writer.write_now()
+        except Exception:  # noqa: BLE001 - as every handler of the standard library
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Wait until all is written, or for two seconds."""
+        self._writer.flush()
+
+    def _dropped(self, lines: int) -> bytes:
+        formatter = self.formatter
+        return dropped(formatter.render, lines) if isinstance(formatter, LineFormatter) else b""
 
 
-def _renderers(log_format: LogFormat) -> list[Processor]:
-    """The last of which gives bytes, with the end of the line."""
+class LineFormatter(logging.Formatter):
+    """Makes a line of a record of the standard library."""
+
+    def __init__(self, log_format: LogFormat = "auto") -> None:
+        super().__init__()
+        self.render = renderer(log_format)
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = beginning(record.created, record.levelname.lower(), record.getMessage())
+        fields["logger"] = record.name
+        if record.exc_info:
+            fields["exception"] = self.formatException(record.exc_info)[-_MAX_TRACEBACK:]
+        return self.render(fields).decode().removesuffix("\n")
+
+
+def beginning(moment: float, level: str, event: str) -> dict[str, Any]:
+    """The fields that every line begins with; `moment` in seconds since 1970."""
+    stamp = f"{_second(int(moment))}.{int(moment % 1 * 1000):03d}Z"
+    return {"time": stamp, "level": level, "event": event, "worker": os.getpid()}
+
+
+def dropped(render: Render, lines: int) -> bytes:
+    """The line that tells of lines that nobody took in time."""
+    return render(beginning(time(), "warning", "Lines of the log were dropped.") | {"dropped": lines})
+
+
+def renderer(log_format: LogFormat) -> Render:
+    """The one that a format asks for, on what stderr is now."""
     on_terminal = sys.stderr.isatty()
     if log_format == "json" or (log_format == "auto" and not on_terminal):
-        return [_as_json]
-    colors = on_terminal and "NO_COLOR" not in os.environ
-    return [_escaped, ConsoleRenderer(colors=colors, sort_keys=False, timestamp_key="time", pad_event_to=0), _encoded]
-
-
-def _fields(entry: _Entry) -> EventDict:
-    fields = _start(entry.time, "info", "request")
-    fields["request_id"] = entry.request_id.decode("ascii")
-    fields["method"] = entry.method
-    fields["route"] = entry.route
-    fields["path"] = _plain(entry.path[:_MAX_PATH])
-    fields["status"] = entry.status
-    fields["duration_ms"] = int(entry.seconds * 1e6) / 1000  # rounding takes longer than all of this
-    if entry.model is not None:
-        fields["model"] = entry.model["name"]
-        fields["version"] = entry.model["version"]
-    if entry.image_digest is not None:
-        fields["image_digest"] = entry.image_digest
-    return fields
-
-
-def _plain(path: str) -> str:
-    """As it may stand in a line that a terminal shows: what is not plain ASCII in percent signs again."""
-    return path if path.isascii() and path.isprintable() else quote(path, errors="replace")
-
-
-def _from_record(_logger: Any, _level: str, event: EventDict) -> EventDict:
-    record: logging.LogRecord = event["_record"]
-    return {**event, "time": record.created, "logger": record.name}
-
-
-def _shortened(_logger: Any, _level: str, event: EventDict) -> EventDict:
-    if "exception" in event:
-        event["exception"] = event["exception"][-_MAX_TRACEBACK:]
-    return event
-
-
-def _in_order(_logger: Any, level: str, event: EventDict) -> EventDict:
-    return {**_start(event.pop("time"), level, event.pop("event")), **event}
-
-
-def _start(moment: float, level: str, text: str) -> EventDict:
-    """What every line begins with."""
-    stamp = f"{_second(int(moment))}.{int(moment % 1 * 1000):03d}Z"
-    return {"time": stamp, "level": level, "event": text, "worker": os.getpid()}
+        return _as_json
+    return partial(_as_text, in_color=on_terminal and "NO_COLOR" not in os.environ)
 
 
 @lru_cache(maxsize=2)
@@ -250,26 +102,22 @@ def _second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def _as_json(_logger: Any, _level: str, event: EventDict) -> bytes:
-    return orjson.dumps(event, default=str, option=orjson.OPT_APPEND_NEWLINE)
+def _as_json(fields: Mapping[str, Any]) -> bytes:
+    return orjson.dumps(fields, default=str, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def _encoded(_logger: Any, _level: str, line: Any) -> bytes:
-    return f"{line}\n".encode()
-
-
-def _without_end(_logger: Any, _level: str, line: Any) -> str:
-    """As `logging` wants it, which ends the line itself."""
-    text: str = line.decode()
-    return text.removesuffix("\n")
-
-
-def _escaped(_logger: Any, _level: str, event: EventDict) -> EventDict:
+def _as_text(fields: Mapping[str, Any], *, in_color: bool) -> bytes:
     """What could steer a terminal, or look like another line, is written out; a traceback keeps its lines."""
-    return {key: _printable(value, keep="\n" if key == "exception" else "") for key, value in event.items()}
+    shown = {key: _printable(str(value), keep="\n" if key == "exception" else "") for key, value in fields.items()}
+    moment, level, event = (shown.pop(key) for key in ("time", "level", "event"))
+    exception = shown.pop("exception", None)
+    if in_color:
+        level = f"\x1b[{_COLORS.get(level, '0')}m{level:<9}\x1b[0m"
+    pairs = "".join(f" {key}={value}" for key, value in shown.items())
+    return f"{moment} [{level:<9}] {event}{pairs}{'' if exception is None else f'{chr(10)}{exception}'}\n".encode()
 
 
-def _printable(value: Any, keep: str) -> Any:
-    if not isinstance(value, str) or value.isprintable():
-        return value
-    return "".join(char if char.isprintable() or char in keep else ascii(char)[1:-1] for char in value)
+def _printable(text: str, keep: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char in keep else ascii(char)[1:-1] for char in text)

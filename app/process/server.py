@@ -10,6 +10,7 @@ import ctypes
 import logging
 import multiprocessing
 import os
+import signal
 import socket
 import struct
 import sys
@@ -24,7 +25,7 @@ import uvicorn._subprocess
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess
 
-__all__ = ["run"]
+__all__ = ["end_with_launcher", "run"]
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self.lifespan.state["front"].turn.at_end.append(self._accept_rest)
+        self.lifespan.state["dispatcher"].turn.accept_waiting = self._accept_rest
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         _close_door(sockets or [])
@@ -62,7 +63,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     def _accept_rest(self) -> None:
-        if not self.lifespan.state["front"].turn.is_longer_than(_LONG_TURN_SECONDS):
+        if not self.lifespan.state["dispatcher"].turn.clock.is_longer_than(_LONG_TURN_SECONDS):
             return
         with suppress(OSError):  # no more, or no longer
             for _ in range(_ACCEPTED_AT_ONCE):
@@ -124,6 +125,21 @@ def run(config: uvicorn.Config, drain_seconds: float) -> None:
         server.run(listeners)
     if not server.started:
         sys.exit(STARTUP_FAILURE)
+
+
+def end_with_launcher() -> None:
+    """Have a worker stop when its launcher is gone: nobody would replace it, and it would keep the port."""
+    launcher = multiprocessing.parent_process()
+    if launcher is None:
+        return
+    loop, sentinel = asyncio.get_running_loop(), launcher.sentinel
+
+    def end() -> None:
+        loop.remove_reader(sentinel)
+        logger.error("The launcher is gone.")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    loop.add_reader(sentinel, end)
 
 
 def _fork_workers() -> None:

@@ -5,12 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from app.classifier.picture import draw
-from app.engine.routes import Call
-from app.routes import bodies as documentation
-from app.routes.images import OneImageRoute, decode, read_image
+from app.engine.calls import Call, DepCall
+from app.engine.openapi import problems
+from app.parts import DepParts
+from app.routes import bodies
+from app.routes.images import ExplainOptions, OneImageRoute, decode, read_image
 from app.routes.negotiation import preferred
 from app.routes.predict import complete
-from app.serving.answers import ExplainOptions, ExplanationReport
+from app.serving.answers import ExplanationReport
 from app.serving.explanation_report import report
 
 _MEDIA_TYPES = ("application/json", "image/png")
@@ -38,18 +40,20 @@ router = APIRouter(tags=["classification"], route_class=_ExplainRoute)
             "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
             "headers": {_VERSION_HEADER: {"description": "with a picture", "schema": {"type": "string"}}},
         },
-        **documentation.problems(400, 404, 413, 415, 422, 503),
+        **problems(400, 404, 413, 415, 422, 503),
     },
-    openapi_extra=documentation.one_image(),
+    openapi_extra=bodies.one_image(),
     response_model=ExplanationReport,
 )
-def explain(call: Call, options: Annotated[ExplainOptions, Query()]) -> ExplanationReport | Response:
+def explain(
+    call: DepCall, parts: DepParts, options: Annotated[ExplainOptions, Query()]
+) -> ExplanationReport | Response:
     """What each pixel contributed to the answer, and the smallest change that would flip it.
 
     A picture for a report where `Accept` names image/png.
     """
-    model = call.model(options.model)
-    pixels = decode(call, read_image(call), options)
+    model = parts.model(call, options.model)
+    pixels = decode(parts, read_image(call, parts), options)
     explanation = model.explain(pixels, options.against)
     if _wants_picture(call):
         picture = draw(explanation, pixels, model.metadata.labels)

@@ -1,54 +1,60 @@
 """Request bodies to image files, from multipart/form-data or a raw image body; and those to pixels."""
 
-import re
 from typing import NamedTuple
 
+from pydantic import BaseModel, Field
+
 from app.classifier.images import read_pixels
-from app.engine.routes import Call, DirectRoute
-from app.errors import BadRequestError, TooLargeError, TooManyImagesError, UnsupportedMediaTypeError
-from app.serving.answers import FittingOptions
-from app.settings import Settings
+from app.engine.calls import Call
+from app.engine.forms import Upload, boundary_of, shown, split_form
+from app.engine.limits import Limits
+from app.engine.problems import BadRequestError, TooLargeError
+from app.engine.routes import DirectRoute
+from app.parts import Parts
+from app.serving.errors import TooManyImagesError
 
 __all__ = [
+    "ExplainOptions",
+    "FittingOptions",
+    "ImageOptions",
     "LabeledImage",
     "ManyImagesRoute",
     "OneImageRoute",
-    "Upload",
     "decode",
     "read_image",
     "read_images",
     "read_labeled_images",
-    "split_form",
 ]
 
-_LIGHT_IMAGE_BYTES = 16 * 1024
-_LIGHT_BATCH_BYTES = 4 * 1024  # a handful of images: those of more take milliseconds, and wait in a line of their own
-_FORM_OVERHEAD = 16 * 1024  # what a form may add to its files: boundaries, headers, other fields
-_MAX_OTHER_PARTS = 16  # fields besides the files
-_MAX_PART_HEADERS = 2 * 1024
-_MAX_SHOWN = 80  # bytes of a client's own text that an answer repeats
-_BOUNDARY = re.compile(
-    rb'multipart/form-data\s*;(?:.*;)?\s*boundary=(?:"([^"]{1,70})"|([^;\s"]{1,70}))\s*(?:;|$)', re.IGNORECASE
-)
-# What browsers, curl and httpx write; however else the header may be written, the two patterns below it read.
-_USUAL_DISPOSITION = re.compile(
-    rb'\r\nContent-Disposition: form-data; name="([^"\\\r\n]*)"(?:; filename="([^"\\\r\n]*)")?\r\n', re.IGNORECASE
-)
-_DISPOSITION = re.compile(rb"^content-disposition:\s*form-data\b([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
-_PARAMETER = re.compile(rb';\s*([\w*]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s"]+))')
+_LIGHT_IMAGE_BYTES = 16 * 1024  # of a body with one image
+_LIGHT_BATCH_BYTES = (
+    4 * 1024
+)  # of a handful of images: those of more take milliseconds, and wait in a line of their own
+_FORM_OVERHEAD = 16 * 1024  # bytes that a form may add to its files: boundaries, headers, other fields
+_MAX_OTHER_PARTS = 16  # parts of a form besides the files
 
 
-class Upload(NamedTuple):
-    """One uploaded file, or another part of a form."""
+class FittingOptions(BaseModel):
+    """The query parameters of every route that takes images."""
 
-    field: bytes
-    filename: bytes  # never used as a path
-    content: bytes
+    model: str | None = Field(None, description="name of the model; without it the default model answers")
+    resize: bool = Field(default=False, description="fit an image of any size into 28×28 (letter-boxed, area-averaged)")
+    invert: bool = Field(default=False, description="turn dark-on-light into light-on-dark")
 
-    @property
-    def name(self) -> str:
-        """What errors call it."""
-        return _shown(self.filename) or _shown(self.field)
+
+class ImageOptions(FittingOptions):
+    """The query parameters of `POST /predict`."""
+
+    pixels: bool = Field(default=False, description="also return the 28×28 pixels that the model saw")
+    coverage: float | None = Field(
+        None, ge=0.5, le=0.999, description="also return the smallest set of labels that holds the truth this likely"
+    )
+
+
+class ExplainOptions(ImageOptions):
+    """The query parameters of `POST /explain`."""
+
+    against: str | None = Field(None, description="label to hold the answer against; else the nearest rival")
 
 
 class LabeledImage(NamedTuple):
@@ -62,9 +68,9 @@ class OneImageRoute(DirectRoute):
     """A direct route that takes one image."""
 
     @staticmethod
-    def max_body_bytes(settings: Settings) -> int:
+    def max_body_bytes(limits: Limits) -> int:
         """One image and the form around it."""
-        return settings.max_image_bytes + _FORM_OVERHEAD
+        return limits.max_file_bytes + _FORM_OVERHEAD
 
     @staticmethod
     def is_light(call: Call, length: int) -> bool:
@@ -76,9 +82,9 @@ class ManyImagesRoute(DirectRoute):
     """A direct route that takes many images."""
 
     @staticmethod
-    def max_body_bytes(settings: Settings) -> int:
+    def max_body_bytes(limits: Limits) -> int:
         """All images with the form around them."""
-        return settings.max_batch_bytes
+        return limits.max_body_bytes
 
     @staticmethod
     def is_light(call: Call, length: int) -> bool:
@@ -90,7 +96,7 @@ def _may_resize(query: bytes) -> bool:
     return b"resize" in query or b"%" in query  # which may escape it
 
 
-def read_image(call: Call) -> Upload:
+def read_image(call: Call, parts: Parts) -> Upload:
     """The one image of a call: the form's part `file`, or the whole body where its type is image/*.
 
     Raises:
@@ -99,16 +105,17 @@ def read_image(call: Call) -> Upload:
     """
     content_type = call.header_fields.get(b"content-type", b"")
     if content_type.lower().startswith((b"image/", b"application/octet-stream")):
-        call.image = bytes(call.content)
-        return Upload(b"The body", b"", call.image)
-    files = _files(call, b"file", max_files=1)
-    if len(files) > 1:
-        raise BadRequestError(f"The form has {len(files)} parts named 'file'; send one, or several to /predict/batch.")
-    call.image = files[0].content
-    return files[0]
+        upload = Upload(b"The body", b"", bytes(call.content))
+    else:
+        upload, *others = _files(call, b"file", max_files=1)
+        if others:
+            count = 1 + len(others)
+            raise BadRequestError(f"The form has {count} parts named 'file'; send one, or several to /predict/batch.")
+    parts.note_image(call, upload.content)
+    return upload
 
 
-def read_images(call: Call) -> list[Upload]:
+def read_images(call: Call, parts: Parts) -> list[Upload]:
     """The images of a call, each to be decoded: the form's parts `files`.
 
     Raises:
@@ -116,7 +123,7 @@ def read_images(call: Call) -> list[Upload]:
         TooLargeError: it has too many.
         UnsupportedMediaTypeError: the body is not a form.
     """
-    max_files = call.components.settings.max_batch_images
+    max_files = parts.settings.max_batch_images
     files = _files(call, b"files", max_files)
     if len(files) > max_files:
         raise TooManyImagesError(f"The form has {len(files):,} files; the limit is {max_files:,}.")
@@ -124,20 +131,20 @@ def read_images(call: Call) -> list[Upload]:
 
 
 def _files(call: Call, field: bytes, max_files: int) -> list[Upload]:
-    boundary = _boundary(call.header_fields.get(b"content-type", b""))
-    parts = split_form(call.content, boundary, max_files + _MAX_OTHER_PARTS)
-    files = [part for part in parts if part.field == field]
+    boundary = boundary_of(call.header_fields.get(b"content-type", b""))
+    sections = split_form(call.content, boundary, max_files + _MAX_OTHER_PARTS)
+    files = [part for part in sections if part.field == field]
     if not files:
-        names = ", ".join(repr(_shown(part.field)) for part in parts) or "none"
-        raise BadRequestError(f"The form has no part named {_shown(field)!r}; it has {names}.")
+        names = ", ".join(repr(shown(part.field)) for part in sections) or "none"
+        raise BadRequestError(f"The form has no part named {shown(field)!r}; it has {names}.")
     return files
 
 
-def decode(call: Call, upload: Upload, options: FittingOptions, among: int = 1) -> bytes:
+def decode(parts: Parts, upload: Upload, options: FittingOptions, among: int = 1) -> bytes:
     """What the model is to see of an uploaded file, as `read_pixels` returns it.
 
     Args:
-        call: the request.
+        parts: of the service.
         upload: the file.
         options: how to fit the image to the model.
         among: how many files the request has; they share the pixels that one request may have resized.
@@ -147,7 +154,7 @@ def decode(call: Call, upload: Upload, options: FittingOptions, among: int = 1) 
         TooLargeError: it is over the limit of one image.
         ImageError: it can't be classified.
     """
-    settings = call.components.settings
+    settings = parts.settings
     if not upload.content:
         raise BadRequestError(f"{upload.name} is empty.")
     if len(upload.content) > settings.max_image_bytes:
@@ -160,7 +167,7 @@ def decode(call: Call, upload: Upload, options: FittingOptions, among: int = 1) 
     )
 
 
-def read_labeled_images(call: Call) -> list[LabeledImage]:
+def read_labeled_images(call: Call, parts: Parts) -> list[LabeledImage]:
     """The images of a call, each to be decoded, and their labels: as many parts `file` as `label`, in one order.
 
     Raises:
@@ -168,11 +175,11 @@ def read_labeled_images(call: Call) -> list[LabeledImage]:
         TooLargeError: it has too many images.
         UnsupportedMediaTypeError: the body is not a form.
     """
-    max_files = call.components.settings.max_batch_images
-    boundary = _boundary(call.header_fields.get(b"content-type", b""))
-    parts = split_form(call.content, boundary, 2 * max_files + _MAX_OTHER_PARTS)
-    files = [part for part in parts if part.field == b"file"]
-    labels = [part.content.decode("utf-8", "replace") for part in parts if part.field == b"label"]
+    max_files = parts.settings.max_batch_images
+    boundary = boundary_of(call.header_fields.get(b"content-type", b""))
+    sections = split_form(call.content, boundary, 2 * max_files + _MAX_OTHER_PARTS)
+    files = [part for part in sections if part.field == b"file"]
+    labels = [part.content.decode("utf-8", "replace") for part in sections if part.field == b"label"]
     if not files or len(files) != len(labels):
         raise BadRequestError(
             f"The form has {len(files)} parts named 'file' and {len(labels)} named 'label'; send one label a file."
@@ -180,58 +187,3 @@ def read_labeled_images(call: Call) -> list[LabeledImage]:
     if len(files) > max_files:
         raise TooManyImagesError(f"The form has {len(files):,} files; the limit is {max_files:,}.")
     return [LabeledImage(*pair) for pair in zip(files, labels, strict=True)]
-
-
-def split_form(body: bytes | memoryview, boundary: bytes, max_parts: int) -> list[Upload]:
-    """Split a multipart/form-data body (RFC 7578) into its parts, without copying any of them twice.
-
-    A strict reader for a body that is in memory already; python-multipart, which reads any stream, takes six times as
-    long for one image. The tests hold the two against each other.
-
-    Raises:
-        BadRequestError: the body is not made of whole parts.
-        TooLargeError: it has more than `max_parts`.
-    """
-    delimiter = b"\r\n--" + boundary
-    opening, *sections = (b"\r\n" + body).split(delimiter, max_parts + 1)
-    if not sections:
-        raise BadRequestError("The form has no part: the boundary that Content-Type names is not in the body.")
-    *sections, epilogue = sections
-    del opening  # whatever stands before the first boundary, or after the last, means nothing
-    if not epilogue.startswith(b"--"):
-        if len(sections) == max_parts:
-            raise TooLargeError(f"The form has more than {max_parts} parts, the limit for files and fields together.")
-        raise BadRequestError("The form is cut off: its closing boundary is missing.")
-    return [_part(section) for section in sections]
-
-
-def _part(section: bytes) -> Upload:
-    end = section.find(b"\r\n\r\n", 0, _MAX_PART_HEADERS)
-    usual = _USUAL_DISPOSITION.match(section)
-    if usual is not None and end > 0:
-        return Upload(usual[1], usual[2] or b"", section[end + 4 :])
-    disposition = _DISPOSITION.search(section, 0, max(end, 0))
-    if disposition is None:
-        raise BadRequestError("A part of the form has no readable 'Content-Disposition: form-data' header.")
-    parameters = {key.lower(): quoted or token for key, quoted, token in _PARAMETER.findall(disposition[1])}
-    if b"name" not in parameters:
-        raise BadRequestError("A part of the form has no name.")
-    return Upload(parameters[b"name"], parameters.get(b"filename", b""), section[end + 4 :])
-
-
-def _boundary(content_type: bytes) -> bytes:
-    match = _BOUNDARY.match(content_type)
-    if match is not None:
-        boundary: bytes = match[1] or match[2]
-        return boundary
-    if content_type.lower().startswith(b"multipart/form-data"):
-        raise BadRequestError("Content-Type multipart/form-data names no boundary of 1 to 70 characters.")
-    found = f"is {_shown(content_type)!r}" if content_type else "is missing"
-    raise UnsupportedMediaTypeError(
-        f"Content-Type {found}; send multipart/form-data, or the image itself as image/png, image/jpeg, ..."
-    )
-
-
-def _shown(text: bytes) -> str:
-    shown = text[:_MAX_SHOWN].decode("utf-8", "replace")
-    return shown if len(text) <= _MAX_SHOWN else shown + "…"

@@ -1,17 +1,42 @@
 """`GET /models`, `/models/{name}`, `/models/{name}/templates`: what is loaded, how good it is, what it has learnt."""
 
-from fastapi import APIRouter
+from typing import NotRequired
 
-from app.parts import Parts
-from app.routes.bodies import problems
-from app.serving.answers import ModelCard, ModelList, Templates
+from fastapi import APIRouter
+from typing_extensions import TypedDict
+
+from app.classifier.metadata import Metadata
+from app.engine.openapi import problems
+from app.parts import DepParts
+from app.serving.answers import Templates
 from app.serving.live_model import LiveModel
+
+
+class ModelCard(TypedDict):
+    """One model that is served."""
+
+    name: str
+    version: str
+    default: bool
+    metadata: Metadata
+
+
+class ModelList(TypedDict):
+    """All models, and why model files were refused; of those an earlier version may be among the models.
+
+    `problem` says why the models folder can't be read, where it can't.
+    """
+
+    models: list[ModelCard]
+    failed: dict[str, str]
+    problem: NotRequired[str]
+
 
 router = APIRouter(prefix="/models", tags=["models"])
 
 
 @router.get("")
-async def list_models(parts: Parts) -> ModelList:
+async def list_models(parts: DepParts) -> ModelList:
     """Every model that is served, and every model file that was refused; an earlier version may be served on."""
     models = parts.models
     listed: ModelList = {
@@ -24,13 +49,13 @@ async def list_models(parts: Parts) -> ModelList:
 
 
 @router.get("/{name}", responses=problems(404, 503))
-async def show_model(name: str, parts: Parts) -> ModelCard:
+async def show_model(name: str, parts: DepParts) -> ModelCard:
     """One model: its version, labels, origin and evaluation."""
     return _card(parts.models.get(name), parts.models.default_name)
 
 
 @router.get("/{name}/templates", responses=problems(404, 503))
-async def show_templates(name: str, parts: Parts) -> Templates:
+async def show_templates(name: str, parts: DepParts) -> Templates:
     """One model's weights: per class a 28×28 map, positive where a white pixel speaks for the class."""
     return parts.models.get(name).templates()
 

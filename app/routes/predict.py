@@ -1,15 +1,18 @@
 """`POST /predict`: one image file to its class probabilities."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from app.classifier.softmax import SIDE
-from app.engine.routes import Call
-from app.engine.turns import classify
-from app.routes import bodies as documentation
-from app.routes.images import OneImageRoute, decode, read_image
-from app.serving.answers import ImageOptions, Prediction
+from app.engine.calls import DepCall
+from app.engine.openapi import problems
+from app.engine.together import together
+from app.parts import DepParts
+from app.routes import bodies
+from app.routes.images import ImageOptions, OneImageRoute, decode, read_image
+from app.serving.answers import Prediction
 from app.serving.live_model import LiveModel
 
 router = APIRouter(tags=["classification"], route_class=OneImageRoute)
@@ -17,25 +20,28 @@ router = APIRouter(tags=["classification"], route_class=OneImageRoute)
 
 @router.post(
     "/predict",
-    responses=documentation.problems(400, 404, 413, 415, 422, 503),
-    openapi_extra=documentation.one_image(),
+    responses=problems(400, 404, 413, 415, 422, 503),
+    openapi_extra=bodies.one_image(),
 )
-async def predict(call: Call, options: Annotated[ImageOptions, Query()]) -> Prediction:
+async def predict(call: DepCall, parts: DepParts, options: Annotated[ImageOptions, Query()]) -> Prediction:
     """Class probabilities of one image, sent as the form's part `file` or as the whole body."""
-    model = call.model(options.model)
-    pixels = decode(call, read_image(call), options)
-    prediction = await classify(model, pixels)
+    model = parts.model(call, options.model)
+    pixels = decode(parts, read_image(call, parts), options)
+    prediction = await together(model.predict_batch, pixels)
+    call.afterwards(partial(parts.answered, model, [prediction]))
     complete(prediction, model, pixels, options)
-    call.predictions = [prediction]
     return prediction
 
 
 def complete(prediction: Prediction, model: LiveModel, pixels: bytes, options: ImageOptions) -> None:
-    """Add what the options ask for: the pixels that the model saw, and the prediction set.
+    """Add what the options ask for, the pixels that the model saw and the prediction set; and what else to ask for.
 
     Raises:
         UncalibratedModelError: the model can't promise a coverage.
     """
+    for warning in prediction.get("warnings", ()):
+        if warning["code"] == "inverted" and not options.invert:
+            warning["detail"] += " Ask for invert=true if it is."
     if options.pixels:
         prediction["pixels"] = rows(pixels)
     if options.coverage is not None:

@@ -1,34 +1,48 @@
 """`POST /predict/batch`: many image files to their class probabilities, in one matrix product."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from typing_extensions import TypedDict
 
 from app.classifier.errors import ImageError
-from app.engine.routes import Call
-from app.errors import ServiceError, describe, problem
-from app.routes import bodies as documentation
-from app.routes.images import ManyImagesRoute, Upload, decode, read_images
+from app.engine.calls import DepCall
+from app.engine.forms import Upload
+from app.engine.openapi import problems
+from app.engine.problems import ItemProblem, RequestError
+from app.parts import DepParts, Parts
+from app.routes import bodies
+from app.routes.images import FittingOptions, ImageOptions, ManyImagesRoute, decode, read_images
 from app.routes.predict import complete
-from app.serving.answers import BatchAnswer, FittingOptions, ImageOptions, ImageProblem
+from app.serving.answers import ModelReference, Prediction
 
 __all__ = ["decode_or_problem", "router"]
+
+
+class BatchAnswer(TypedDict):
+    """A prediction or a problem for each image, in the order of the files."""
+
+    model: ModelReference
+    predictions: list[Prediction | ItemProblem]
+
 
 router = APIRouter(tags=["classification"], route_class=ManyImagesRoute)
 
 
 @router.post(
     "/predict/batch",
-    responses=documentation.problems(400, 404, 413, 415, 422, 503),
-    openapi_extra=documentation.many_images(),
+    responses=problems(400, 404, 413, 415, 422, 503),
+    openapi_extra=bodies.many_images(),
 )
-def predict_batch(call: Call, options: Annotated[ImageOptions, Query()]) -> BatchAnswer:
+def predict_batch(call: DepCall, parts: DepParts, options: Annotated[ImageOptions, Query()]) -> BatchAnswer:
     """Class probabilities of each image, in order; one that can't be classified gets its problem, the others go on."""
-    model = call.model(options.model)
-    uploads = read_images(call)
-    decoded = [decode_or_problem(call, upload, options, len(uploads)) for upload in uploads]
-    call.predictions = model.predict_batch([image for image in decoded if isinstance(image, bytes)])
-    predictions = iter(call.predictions)
+    model = parts.model(call, options.model)
+    uploads = read_images(call, parts)
+    decoded = [decode_or_problem(parts, upload, options, len(uploads)) for upload in uploads]
+    made = model.predict_batch([image for image in decoded if isinstance(image, bytes)])
+    call.afterwards(partial(parts.answered, model, made))
+    predictions = iter(made)
     answer: BatchAnswer = {"model": model.reference, "predictions": []}
     for image in decoded:
         if isinstance(image, bytes):
@@ -40,9 +54,9 @@ def predict_batch(call: Call, options: Annotated[ImageOptions, Query()]) -> Batc
     return answer
 
 
-def decode_or_problem(call: Call, upload: Upload, options: FittingOptions, among: int) -> bytes | ImageProblem:
+def decode_or_problem(parts: Parts, upload: Upload, options: FittingOptions, among: int) -> bytes | ItemProblem:
     """What the model is to see of one of several images, or why it can't be classified."""
     try:
-        return decode(call, upload, options, among)
-    except (ImageError, ServiceError) as error:
-        return problem(*describe(error))
+        return decode(parts, upload, options, among)
+    except (ImageError, RequestError) as error:
+        return parts.problems.of_item(error)

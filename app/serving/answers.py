@@ -1,60 +1,24 @@
-"""Query options and response bodies. Bodies are typed dicts: what is built is what is sent."""
+"""What the models that are served answer, as typed dicts: what is built is what is sent."""
 
 from typing import NotRequired
 
-from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
-from app.classifier.metadata import Evaluation, Metadata
 from app.classifier.pixel_statistics import Oddity
 
 __all__ = [
-    "BatchAnswer",
     "BorderReport",
     "ClassReport",
     "CounterfactualReport",
-    "ExplainOptions",
     "ExplanationReport",
     "FeedbackFigures",
-    "FeedbackReport",
-    "FittingOptions",
-    "ImageOptions",
-    "ImageProblem",
     "InputWarning",
     "Judgment",
     "LiveFigures",
-    "Metrics",
-    "ModelCard",
-    "ModelList",
     "ModelReference",
     "Prediction",
-    "Problem",
-    "Status",
     "Templates",
 ]
-
-
-class FittingOptions(BaseModel):
-    """The query parameters of every route that takes images."""
-
-    model: str | None = Field(None, description="name of the model; without it the default model answers")
-    resize: bool = Field(default=False, description="fit an image of any size into 28×28 (letter-boxed, area-averaged)")
-    invert: bool = Field(default=False, description="turn dark-on-light into light-on-dark")
-
-
-class ImageOptions(FittingOptions):
-    """The query parameters of `POST /predict`."""
-
-    pixels: bool = Field(default=False, description="also return the 28×28 pixels that the model saw")
-    coverage: float | None = Field(
-        None, ge=0.5, le=0.999, description="also return the smallest set of labels that holds the truth this likely"
-    )
-
-
-class ExplainOptions(ImageOptions):
-    """The query parameters of `POST /explain`."""
-
-    against: str | None = Field(None, description="label to hold the answer against; else the nearest rival")
 
 
 class ModelReference(TypedDict):
@@ -139,64 +103,6 @@ class Judgment(TypedDict):
     confidence: float
 
 
-class ImageProblem(TypedDict):
-    """What every problem has, alone or among the answers to several images."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-
-
-class Problem(ImageProblem):
-    """A problem document (RFC 9457)."""
-
-    request_id: str
-
-
-class FeedbackReport(TypedDict):
-    """How the model did on the images that were sent, in their order."""
-
-    model: ModelReference
-    count: int
-    correct: int
-    answers: list[Judgment | ImageProblem]
-
-
-class BatchAnswer(TypedDict):
-    """A prediction or a problem for each image, in the order of the files."""
-
-    model: ModelReference
-    predictions: list[Prediction | ImageProblem]
-
-
-class Status(TypedDict):
-    """Whether the service lives, or is ready, and if not, why."""
-
-    status: str
-    reason: NotRequired[str]
-
-
-class ModelCard(TypedDict):
-    """One model that is served."""
-
-    name: str
-    version: str
-    default: bool
-    metadata: Metadata
-
-
-class ModelList(TypedDict):
-    """All models, and why model files were refused; of those an earlier version may be among the models.
-
-    `problem` says why the models folder can't be read, where it can't.
-    """
-
-    models: list[ModelCard]
-    failed: dict[str, str]
-    problem: NotRequired[str]
-
-
 class FeedbackFigures(TypedDict):
     """The accuracy in use of one model version, by the feedback on it."""
 
@@ -217,12 +123,3 @@ class LiveFigures(TypedDict):
     unusual_inputs: dict[str, int]
     unusual_share: float  # of the images that /predict and /predict/batch classified
     feedback: dict[str, FeedbackFigures]
-
-
-class Metrics(TypedDict):
-    """The default model's accuracy on its test set and the figures in use."""
-
-    accuracy: float
-    model: ModelReference
-    evaluation: Evaluation
-    live: LiveFigures

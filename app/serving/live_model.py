@@ -12,16 +12,16 @@ from app.classifier.explanation import Explanation, explain
 from app.classifier.images import stack, to_tensor
 from app.classifier.pixel_statistics import Oddity
 from app.classifier.softmax import PIXELS, SIDE
-from app.errors import NoSuchLabelError, UncalibratedModelError
 from app.serving.answers import ModelReference, Prediction, Templates
+from app.serving.errors import NoSuchLabelError, UncalibratedModelError
 
-__all__ = ["WORTH_A_PRODUCT", "LiveModel"]
+__all__ = ["LiveModel"]
 
-WORTH_A_PRODUCT = 4  # images: fewer are classified sooner one by one
+_WORTH_A_PRODUCT = 4  # images that are classified in one product: fewer are classified sooner one by one
 
 _ODDITIES: dict[Oddity, str] = {
     "blank": "The image is blank: all its pixels are the same.",
-    "inverted": "The image looks inverted: ask for invert=true if it is dark on light.",
+    "inverted": "The image looks inverted: dark on light.",
     "unusual": "The image looks unlike the training images: the answer may mean nothing.",
 }
 
@@ -64,7 +64,7 @@ class LiveModel:
 
     def predict_batch(self, images: Sequence[bytes]) -> list[Prediction]:
         """Classify images, as `read_pixels` returns them; but for a handful, in one matrix product."""
-        if len(images) < WORTH_A_PRODUCT:
+        if len(images) < _WORTH_A_PRODUCT:
             return [self.predict(image) for image in images]
         values = stack(images).float()
         rows = self._model.classify(values).tolist()

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, TypeVar
 from app.classifier import artifact
 from app.classifier.artifact import Artifact
 from app.classifier.errors import ModelFileError
-from app.errors import NoSuchModelError, NotReadyError
+from app.serving.errors import NoSuchModelError, NotReadyError
 from app.serving.live_model import LiveModel
 
 __all__ = ["Change", "LiveModels"]

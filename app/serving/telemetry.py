@@ -1,18 +1,14 @@
 """What the service counts, for Prometheus and for `GET /metrics` in JSON."""
 
-import os
 from collections import Counter as Tally
 from collections.abc import Iterable
-from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
-from app.open_inference.schemas import ModelStatistics
-from app.open_inference.statistics import InferenceCounters, statistics
+from app.process.shared_counters import all_workers, are_shared
 from app.serving.answers import LiveFigures, Prediction
 from app.serving.feedback import FeedbackCounters, feedback_figures, feedback_gauges
 from app.serving.live_models import Change, LiveModels
@@ -27,55 +23,54 @@ class Telemetry(Collector):
 
     def __init__(self, models: LiveModels) -> None:
         self._models = models
-        self._registry = CollectorRegistry()
-        self.feedback = FeedbackCounters(self._registry)
+        self.registry = CollectorRegistry()
+        self.feedback = FeedbackCounters(self.registry)
         self._requests = Histogram(
             "http_request_duration_seconds",
             "Time from the reading of a request to its answer",
             ("method", "route", "status"),
             buckets=_LATENCY_BUCKETS,
-            registry=self._registry,
+            registry=self.registry,
         )
         self._predictions = Counter(
             "softmax_predictions",
             "Images classified by /predict, /predict/batch and /v2",
             ("model", "label"),
-            registry=self._registry,
+            registry=self.registry,
         )
         self._checked_inputs = Counter(
             "softmax_checked_inputs",
             "Images classified by /predict and /predict/batch, which warn of those unlike the training images",
             ("model",),
-            registry=self._registry,
+            registry=self.registry,
         )
         self._unusual_inputs = Counter(
             "softmax_unusual_inputs",
             "Images among softmax_checked_inputs that look unlike the training images",
             ("model", "warning"),
-            registry=self._registry,
+            registry=self.registry,
         )
         self._refused_requests = Counter(
             "softmax_refused_requests",
             "Requests refused to keep the others fast; those for overload are in no other metric",
             ("reason",),
-            registry=self._registry,
+            registry=self.registry,
         )
-        self.inferences = InferenceCounters(self._registry)
-        Gauge("softmax_workers", "Processes that answer", multiprocess_mode="livesum", registry=self._registry).set(1)
+        Gauge("softmax_workers", "Processes that answer", multiprocess_mode="livesum", registry=self.registry).set(1)
         self._swaps = Counter(
             "softmax_model_swaps",
             "Versions replaced by another while serving, counted by each worker",
             ("model",),
-            registry=self._registry,
+            registry=self.registry,
         )
         self._load_failures = Counter(
             "softmax_model_load_failures",
             "Model files refused, counted by each worker",
             ("model",),
-            registry=self._registry,
+            registry=self.registry,
         )
         self._model_collector = _ModelCollector(models)
-        self._registry.register(self._model_collector)
+        self.registry.register(self._model_collector)
         self._request_series: dict[tuple[str, str, int], Histogram] = {}
         self._prediction_series: dict[tuple[str, str], Counter] = {}
         self._checked_series: dict[str, Counter] = {}
@@ -117,17 +112,24 @@ class Telemetry(Collector):
         """Count requests that were refused to keep the others fast."""
         self._refused_requests.labels(reason).inc(count)
 
-    def count_changes(self, changes: Iterable[Change]) -> None:
-        """Count what became of models, and forget the figures of models and versions that are no longer served."""
+    def count_changes(self, changes: Iterable[Change]) -> list[str]:
+        """Count what became of models, and forget the figures of models and versions that are no longer served.
+
+        Returns:
+            The models that are forgotten.
+        """
+        forgotten = []
         for name, outcome in changes:
             self._swaps.labels(name).inc(outcome == "swapped")
             self._load_failures.labels(name).inc(outcome == "refused")
-            if _shared_folder() is not None:
-                continue  # what workers share can't be erased; `_counted` leaves it out
+            if are_shared():
+                continue  # what workers share can't be erased; `counted` leaves it out
             if outcome in {"swapped", "removed"}:
                 self.feedback.forget(name)
             if outcome == "removed":
                 self._forget(name)
+                forgotten.append(name)
+        return forgotten
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """All metrics as text, in the newest format that `accept` allows, and its content type."""
@@ -139,12 +141,8 @@ class Telemetry(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """What was counted, the models, and what follows from both."""
-        counted = self._counted()
+        counted = self.counted()
         return [*counted, *feedback_gauges(feedback_figures(counted, self._models))]
-
-    def inference_statistics(self, model: str, version: str) -> ModelStatistics:
-        """What `inferences` counted, as the Open Inference Protocol shows it."""
-        return statistics(self._counted(), model, version)
 
     def live_figures(self) -> LiveFigures:
         """The counters as JSON shows them."""
@@ -152,7 +150,7 @@ class Telemetry(Collector):
         predictions: Tally[str] = Tally()
         checked = 0
         unusual: Tally[str] = Tally()
-        counted = self._counted()
+        counted = self.counted()
         for metric in counted:
             for sample in metric.samples:
                 if sample.name == "http_request_duration_seconds_count":
@@ -177,48 +175,22 @@ class Telemetry(Collector):
             metric.remove_by_labels({"model": model})
         self._checked_series.pop(model, None)
         self._prediction_series = {key: series for key, series in self._prediction_series.items() if key[0] != model}
-        self.inferences.forget(model)
 
-    def _counted(self) -> list[Metric]:
+    def counted(self) -> list[Metric]:
         """The figures of this process, or of all workers; without those of models and versions no longer served."""
         versions = dict.fromkeys(self._models.failures, "") | {model.name: model.version for model in self._models}
-        metrics = list(self._all_workers().collect())
+        metrics = list(all_workers(self.registry).collect())
+        if are_shared():
+            metrics += self._model_collector.collect()
         for metric in metrics:
             metric.samples = [sample for sample in metric.samples if _is_of(versions, sample.labels)]
         return metrics
-
-    def _all_workers(self) -> CollectorRegistry:
-        """The metrics of this process, or added up over all workers where there are several."""
-        folder = _shared_folder()
-        if folder is None:
-            return self._registry
-        _forget_dead_workers(folder)
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]
-        registry.register(self._model_collector)
-        return registry
 
 
 def _is_of(versions: dict[str, str], labels: dict[str, str]) -> bool:
     """Whether a sample is of no model, or of one that is served, or whose file was refused; and of that version."""
     model = labels.get("model")
     return model is None or (model in versions and labels.get("version", versions[model]) == versions[model])
-
-
-def _shared_folder() -> Path | None:
-    """Where several workers share what they count; None: there is one."""
-    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
-    return None if folder is None else Path(folder)
-
-
-def _forget_dead_workers(folder: Path) -> None:
-    """Take processes that are gone out of the gauges; what they counted stays counted."""
-    for path in folder.glob("gauge_live*.db"):
-        pid = int(path.stem.rpartition("_")[2])
-        try:
-            os.kill(pid, 0)  # which only asks
-        except OSError:  # it is gone, or another user's process has its number
-            mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
 
 
 class _ModelCollector(Collector):

@@ -94,7 +94,7 @@ def test_a_warning_names_the_option_of_the_command_line(boot: Path, tmp_path: Pa
     result = run("predict", boot, "--models-dir", path.parent.parent)
 
     assert result.exit_code == 0
-    assert result.stderr == f"{boot}: The image looks inverted: ask for --invert if it is dark on light.\n"
+    assert result.stderr == f"{boot}: The image looks inverted: dark on light. Say --invert if it is.\n"
 
 
 def test_the_explanation_is_drawn_on_request(boot: Path, models_dir: Path, tmp_path: Path) -> None:

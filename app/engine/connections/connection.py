@@ -1,8 +1,8 @@
-"""One client's connection, as uvicorn runs it under `python -m app`: its turn, and the short way to the front.
+"""One client's connection, as uvicorn runs it under `python -m app`: its turn, and the short way to its answers.
 
-A light call of a direct route, plainly written, goes from the socket to `Front.answer_in_turn` and back in the turn in
-which its last byte is read: no parser, no task, no scope, no messages. Whatever else arrives goes uvicorn's own way,
-through httptools to `Front.__call__` (`app.engine.connections.detour`).
+A light call of a direct route, plainly written, goes from the socket to `Dispatcher.answer_in_turn` and back in the
+turn in which its last byte is read: no parser, no task, no scope, no messages. Whatever else arrives goes uvicorn's own
+way, through httptools to `Front.__call__` (`app.engine.connections.detour`).
 """
 
 import logging
@@ -11,11 +11,11 @@ from functools import lru_cache
 from time import perf_counter
 from typing import Any
 
+from app.engine.calls import Answer, Call
 from app.engine.connections.detour import BODY, IDLE, STATUS_LINES, TURN, WORK, GuardedConnection, lines
 from app.engine.connections.plain_requests import PlainHead, ordinary_post, read_plain_head
-from app.engine.front import ALWAYS_ANSWERED, TURNED_AWAY, Answer
-from app.engine.routes import Call, Match
-from app.errors import OverCapacityError, ServiceError
+from app.engine.problems import OverCapacityError, RequestError
+from app.engine.routes import Match
 
 __all__ = ["Connection"]
 
@@ -52,8 +52,8 @@ class Connection(GuardedConnection):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._turn = self._front.turn
-        self._gate = self._front.gate
+        self._turn = self._dispatcher.turn
+        self._gate = self._dispatcher.gate
         self._waiting: bytes | None = None  # what was read, and waits for its turn, or for the answer before
         self._arriving: _Arriving | None = None
         self._keep_alive = True  # after the answer that is being made
@@ -70,7 +70,7 @@ class Connection(GuardedConnection):
             self._waiting += data
         elif self._phase is not IDLE:
             self._receive(data)
-        elif not self._gate.draw():
+        elif not self._gate.may_wait():
             self._begin(data, admitted=False)
         elif len(data) <= _MAX_WAITING_BYTES:
             self._phase = TURN
@@ -103,22 +103,24 @@ class Connection(GuardedConnection):
     def _begin(self, data: bytes, *, admitted: bool) -> None:
         # Refusals would pile up before a client that does not read; uvicorn waits for it.
         self.admitted = admitted or self.flow.write_paused
-        if not self.admitted and self._turn_away(data):
+        if not self.admitted and self._shed_ordinary(data):
             return
         head = read_plain_head(data)
         if head is None or not self._begin_plain(head, data):
             self._parse(data)
 
-    def _turn_away(self, data: bytes) -> bool:
-        """Refuse an ordinary request, as cheaply as can be; there are many of them, or none would be refused."""
+    def _shed_ordinary(self, data: bytes) -> bool:
+        """Shed an ordinary request, as cheaply as can be; there are many of them, or none would be refused."""
         if self._stopping or (self._answers_other_origins and _ORIGIN.search(data)):
             return False
         target = ordinary_post(data)
         if target is None:
             return False
-        self._gate.count_refused()
-        template, size = _refusal(target.startswith(b"/v2/"), tuple(self.server_state.default_headers))
-        request_id = self._front.new_request_id()
+        self._gate.count_shed()
+        template, size = _shed_lines(
+            self._dispatcher.shed_template(target.decode()), tuple(self.server_state.default_headers)
+        )
+        request_id = self._dispatcher.new_request_id()
         self.transport.write(template % (size + len(request_id), request_id, request_id))
         self._since = perf_counter()
         return True
@@ -128,18 +130,18 @@ class Connection(GuardedConnection):
         missing = head.size + head.body_bytes - len(data)
         if missing < 0 or head.size > self._max_head_bytes or self.flow.write_paused or self.root_path:
             return False
-        if not self.admitted and head.path not in ALWAYS_ANSWERED:
+        if not self.admitted and head.path not in self._dispatcher.always_answered:
             return False
-        match = self._front.routes.match(head.method, head.path)
+        match = self._dispatcher.routes.match(head.method, head.path)
         if (
             match is None
             or head.body_bytes > match.max_bytes
             or (self._answers_other_origins and b"origin" in head.fields)
         ):
             return False
-        call = self._front.call(head.path, head.query, head.fields)
-        call.started = self._turn.began  # it has waited since then
-        if not (match.route.is_light(call, head.body_bytes) and self._front.permits(match.method, call)):
+        call = self._dispatcher.call(head.path, head.query, head.fields)
+        call.started = self._turn.clock.began  # it has waited since then
+        if not (match.route.is_light(call, head.body_bytes) and self._dispatcher.permits(match.method, call)):
             return False
         if missing == 0:
             call.content = memoryview(data)[head.size :]
@@ -151,7 +153,7 @@ class Connection(GuardedConnection):
     def _wait_for_body(self, head: PlainHead, match: Match, call: Call, data: bytes) -> None:
         """Bodies that do not arrive in one piece are counted: many of them at once may fill the memory."""
         try:
-            self._front.pending.add(head.body_bytes)
+            self._dispatcher.pending.add(head.body_bytes)
         except OverCapacityError as error:
             self._refuse(error, call)
             return
@@ -174,7 +176,7 @@ class Connection(GuardedConnection):
         self._phase = WORK
         self._waiting = b""
         self._keep_alive = keep_alive
-        self._front.answer_in_turn(match, call, self._answered)
+        self._dispatcher.answer_in_turn(match, call, self._answered)
 
     def _answered(self, answer: Answer | None) -> None:
         later, self._waiting = self._waiting, None
@@ -185,7 +187,7 @@ class Connection(GuardedConnection):
             if later and not self.transport.is_closing():
                 self._receive(later)
 
-    def _end(self, error: ServiceError) -> None:
+    def _end(self, error: RequestError) -> None:
         if self._arriving is None:
             super()._end(error)
         else:
@@ -193,14 +195,13 @@ class Connection(GuardedConnection):
 
     def _release(self) -> None:
         if self._arriving is not None:
-            self._front.pending.remove(self._arriving.head.body_bytes)
+            self._dispatcher.pending.remove(self._arriving.head.body_bytes)
             self._arriving = None
 
 
 @lru_cache(maxsize=4)
-def _refusal(of_protocol: bool, default_headers: tuple[tuple[bytes, bytes], ...]) -> tuple[bytes, int]:  # noqa: FBT001 - one caller
+def _shed_lines(answer: Answer, default_headers: tuple[tuple[bytes, bytes], ...]) -> tuple[bytes, int]:
     """All of it but the length and, twice, the request's id; and the length without the id."""
-    answer = TURNED_AWAY["/v2" if of_protocol else "/"]
     fields = lines(default_headers), lines(answer.headers)
     head = b"%b%b%bcontent-length: %%d\r\nx-request-id: %%b\r\n\r\n" % (STATUS_LINES[answer.status], *fields)
     return head + answer.content, len(answer.content % b"")

@@ -16,9 +16,16 @@ import httptools
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from app.engine.front import ALWAYS_ANSWERED, REFUSED, Answer, Front
-from app.engine.routes import Call
-from app.errors import BadRequestError, HeadersTooLargeError, OverCapacityError, ServiceError, SlowRequestError
+from app.engine.calls import Answer, Call
+from app.engine.dispatcher import Dispatcher
+from app.engine.front import SHED
+from app.engine.problems import (
+    BadRequestError,
+    HeadersTooLargeError,
+    OverCapacityError,
+    RequestError,
+    SlowRequestError,
+)
 
 __all__ = ["BODY", "IDLE", "STATUS_LINES", "TURN", "WORK", "GuardedConnection", "lines"]
 
@@ -45,15 +52,15 @@ class GuardedConnection(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._front: Front = self.app_state["front"]
-        settings = self._front.components.settings
-        self._answers_other_origins = bool(settings.cors_origins)
-        self._max_head_bytes = settings.max_header_bytes
+        self._dispatcher: Dispatcher = self.app_state["dispatcher"]
+        limits = self._dispatcher.limits
+        self._answers_other_origins = self._dispatcher.answers_other_origins
+        self._max_head_bytes = limits.max_head_bytes
         self._limits = {
-            IDLE: settings.idle_seconds,
+            IDLE: limits.idle_seconds,
             TURN: math.inf,
-            HEAD: settings.header_seconds,
-            BODY: settings.body_seconds,
+            HEAD: limits.head_seconds,
+            BODY: limits.body_seconds,
             WORK: math.inf,
         }
         self.url = b""
@@ -62,13 +69,13 @@ class GuardedConnection(HttpToolsProtocol):
         self._since = perf_counter()  # when this phase began
         self._timer: TimerHandle | None = None
         self.admitted = False  # the request that was begun last
-        self._refused: tuple[str, dict[bytes, bytes]] | None = None  # answered here, whatever its body is
+        self._shed: tuple[str, dict[bytes, bytes]] | None = None  # answered here, whatever its body is
         self._unread_bytes = 0  # of answers, when that was looked at last
         self._head_bytes = 0  # of the head, or of a body: between its parts, or behind the last of them
         self._begun = 0  # requests, in one read
         self._has_body = False  # of a request, in one read
         self._running: RequestResponseCycle | None = None  # of those that uvicorn answers, the first
-        self._last_words: ServiceError | None = None  # once what came before is answered
+        self._last_words: RequestError | None = None  # once what came before is answered
         self._stopping = False
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as in uvicorn
@@ -112,7 +119,7 @@ class GuardedConnection(HttpToolsProtocol):
             if not self.transport.is_closing():
                 raised = error.__context__  # by one of the methods below
                 invalid = BadRequestError("The request is not valid HTTP/1.1.")
-                self._end(raised if isinstance(raised, ServiceError) else invalid)
+                self._end(raised if isinstance(raised, RequestError) else invalid)
             return
         after = self._phase
         if after is not before or self._begun:
@@ -167,18 +174,18 @@ class GuardedConnection(HttpToolsProtocol):
         if self.parser.get_http_version() == "1.0":
             self.expect_100_continue = False
         path, fields = self._path(), dict(self.headers)
-        if self.admitted or self._is_answering() or path in ALWAYS_ANSWERED:
+        if self.admitted or self._is_answering() or path in self._dispatcher.always_answered:
             self._begin_cycle()
         else:
-            self._front.gate.count_refused()
+            self._dispatcher.gate.count_shed()
             if self._answers_other_origins and b"origin" in fields:  # what they may read, the middleware says
                 self._begin_cycle()
-                self.scope["state"][REFUSED] = True
+                self.scope["state"][SHED] = True
             elif self.expect_100_continue:  # its body may never come
-                self._finish(self._front.turn_away(path, fields), keep_alive=False)
+                self._finish(self._dispatcher.shed(path, fields), keep_alive=False)
                 raise OverCapacityError("Nothing more is read.")
             else:
-                self._refused = path, fields
+                self._shed = path, fields
         self._phase = BODY
         self._head_bytes = 0
 
@@ -209,18 +216,18 @@ class GuardedConnection(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         self._has_body = True
         self._head_bytes = 0
-        if self._refused is None:
+        if self._shed is None:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         if self.parser.should_upgrade():
             return
-        if self._refused is not None:
-            path, fields = self._refused
-            self._refused = None
+        if self._shed is not None:
+            path, fields = self._shed
+            self._shed = None
             has_body = self.parser.get_method() != b"HEAD"  # what is sent all the same must not seem the next answer
             keep_alive = has_body and self.parser.should_keep_alive()
-            self._finish(self._front.turn_away(path, fields), keep_alive=keep_alive)
+            self._finish(self._dispatcher.shed(path, fields), keep_alive=keep_alive)
         else:
             super().on_message_complete()
             self._phase = WORK if self._is_answering() else IDLE
@@ -244,9 +251,9 @@ class GuardedConnection(HttpToolsProtocol):
         self._write(answer, keep_alive=keep_alive and not self._stopping)
         self._since = perf_counter()
 
-    def _end(self, error: ServiceError) -> None:
+    def _end(self, error: RequestError) -> None:
         """Refuse a request that is not complete, and close; those before it get their answers first."""
-        has_cycle = self._phase is BODY and self._refused is None
+        has_cycle = self._phase is BODY and self._shed is None
         if has_cycle and not self.pipeline:
             if self.cycle.response_started:  # an answer is not disturbed by another
                 self._phase = IDLE
@@ -262,10 +269,10 @@ class GuardedConnection(HttpToolsProtocol):
         else:
             self._refuse(error)
 
-    def _refuse(self, error: ServiceError, call: Call | None = None) -> None:
+    def _refuse(self, error: RequestError, call: Call | None = None) -> None:
         if call is None:
-            call = self._front.call(self._path(), b"", dict(self.headers))
-        self._finish(self._front.refuse(call, error), keep_alive=False)
+            call = self._dispatcher.call(self._path(), b"", dict(self.headers))
+        self._finish(self._dispatcher.refuse(call, error), keep_alive=False)
 
     def _write(self, answer: Answer, *, keep_alive: bool) -> None:
         closes = _CLOSE in answer.headers

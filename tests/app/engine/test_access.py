@@ -7,18 +7,19 @@ import httpx
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from app.engine.access import OPEN_PATHS, Access, access
+from app.engine.access import Access
 from app.engine.keys import Keys
-from app.errors import UnauthorizedError
+from app.engine.problems import UnauthorizedError
 from app.main import create_app
 from app.settings import Settings
 
 KEY, OTHER = "a-key-for-the-tests", "another-key-for-the-tests"
+OPEN = frozenset({"/livez", "/v2/health/live"})
 
 
 @pytest.fixture
 def check() -> Access:
-    return Access(Keys([KEY, OTHER]))
+    return Access(Keys([KEY, OTHER]), OPEN)
 
 
 def basic(password: str, user: str = "") -> bytes:
@@ -68,8 +69,8 @@ def test_everything_else_is_refused_and_never_repeats_what_was_sent(
     assert KEY[:-1] not in str(caught.value)
 
 
-@pytest.mark.parametrize("path", sorted(OPEN_PATHS))
-def test_probes_need_no_key(check: Access, path: str) -> None:
+@pytest.mark.parametrize("path", sorted(OPEN))
+def test_open_paths_need_no_key(check: Access, path: str) -> None:
     check.check("GET", path, {})
 
 
@@ -99,7 +100,7 @@ def test_a_page_of_another_site_cannot_use_the_browsers_key_to_change_anything(c
 
 
 def test_without_keys_there_is_no_check() -> None:
-    assert access(Settings()) is None
+    assert create_app(Settings()).dispatcher.access is None
 
 
 def test_keys_come_from_the_environment_and_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +109,7 @@ def test_keys_come_from_the_environment_and_from_a_file(tmp_path: Path, monkeypa
     monkeypatch.setenv("SOFTMAX_API_KEYS", f"{KEY}, {OTHER}")
     monkeypatch.setenv("SOFTMAX_API_KEYS_FILE", str(file))
 
-    check = access(Settings())
+    check = create_app(Settings()).dispatcher.access
 
     assert check is not None
     for key in (KEY, OTHER, "a-key-that-is-in-the-file"):

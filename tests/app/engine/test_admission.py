@@ -2,16 +2,15 @@
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 from random import Random
 
 import pytest
 
-from app.engine import admission, turns
+from app.engine import admission, clock
 from app.engine.admission import Gate
+from app.engine.clock import Clock
+from app.engine.together import Batch
 from app.engine.turns import Turn
-from app.serving.live_models import LiveModels
-from app.serving.telemetry import Telemetry
 
 LIMIT = 0.025
 
@@ -31,9 +30,9 @@ class Clocks:
 @pytest.fixture
 def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
     own = Clocks()
-    for module in (admission, turns):
+    for module in (admission, clock):
         monkeypatch.setattr(module, "perf_counter", lambda: own.now)
-    monkeypatch.setattr(turns, "process_time", lambda: own.worked)
+    monkeypatch.setattr(clock, "process_time", lambda: own.worked)
     monkeypatch.setattr(admission, "random", Random(1).random)  # noqa: S311 - lots, not secrets
     return own
 
@@ -50,17 +49,17 @@ class Client:
         self.admitted = False
 
     def ask(self, turn: Turn) -> None:
-        self.has_waited = self._gate.draw()
+        self.has_waited = self._gate.may_wait()
         if self.has_waited:
             turn.wait(self)
         else:
             self.admitted = False
-            self._gate.count_refused()
+            self._gate.count_shed()
 
     def take_turn(self) -> None:
         self.admitted = self._gate.admits()
         if not self.admitted:
-            self._gate.count_refused()
+            self._gate.count_shed()
         else:
             self._clocks.work(self.seconds_each)
         self._clocks.work(0.00001)
@@ -68,9 +67,10 @@ class Client:
 
 
 @pytest.fixture
-def gate_and_turn(tmp_path: Path) -> tuple[Gate, Turn]:
-    turn = Turn()
-    return Gate(LIMIT, Telemetry(LiveModels(tmp_path)), turn), turn
+def gate_and_turn() -> tuple[Gate, Turn]:
+    clock = Clock()
+    gate = Gate(LIMIT, clock, lambda _why, _count: None)
+    return gate, Turn(clock, gate, Batch())
 
 
 @pytest.fixture

@@ -13,7 +13,10 @@ import orjson
 import pytest
 
 from app.classifier import artifact
-from app.engine.turns import Batch, Steps, Turn, classify, run_alone
+from app.engine.admission import Gate
+from app.engine.clock import Clock
+from app.engine.together import Batch, Steps, run_alone, together
+from app.engine.turns import Turn
 from app.serving.answers import Prediction
 from app.serving.live_model import LiveModel
 from tests import drawings
@@ -32,7 +35,7 @@ def models(tmp_path: Path) -> list[LiveModel]:
 
 
 def predict(model: LiveModel, image: bytes) -> Steps[Prediction]:
-    return (yield from classify(model, image))
+    return (yield from together(model.predict_batch, image))
 
 
 class Asking:
@@ -44,13 +47,20 @@ class Asking:
         self.take_turn = go_on
 
 
+def new_turn(batch: Batch[Any] | None = None, *, has_shed: bool = False) -> Turn:
+    clock = Clock()
+    gate = Gate(1, clock, lambda _why, _count: None)
+    gate.has_shed = has_shed
+    return Turn(clock, gate, batch or Batch())
+
+
 def in_one_turn(calls: list[Steps[Any]]) -> list[Any]:
     """What each call came to, in its place."""
     results: list[Any] = ["nothing"] * len(calls)
 
     async def run() -> None:
-        turn, loop = Turn(), asyncio.get_running_loop()
-        batch: Batch[Any] = Batch(turn)
+        batch: Batch[Any] = Batch()
+        turn, loop = new_turn(batch), asyncio.get_running_loop()
         for place, steps in enumerate(calls):
             turn.enter(loop)
             turn.wait(Asking(partial(batch.run, steps, partial(results.__setitem__, place))))
@@ -63,7 +73,7 @@ def in_one_turn(calls: list[Steps[Any]]) -> list[Any]:
 def test_a_turn_ends_where_reading_does_not() -> None:
     async def run() -> list[int]:
         answered: list[int] = []
-        turn, so_far = Turn(), []
+        turn, so_far = new_turn(), []
         for number in range(2049):
             turn.enter(asyncio.get_running_loop())
             turn.wait(Asking(partial(answered.append, number)))
@@ -74,13 +84,12 @@ def test_a_turn_ends_where_reading_does_not() -> None:
     assert asyncio.run(run()) == [0] * 2048 + [2048, 2049]
 
 
-@pytest.mark.parametrize(("newest_first", "expected"), [(False, "b d a c"), (True, "d b c a")])
-def test_first_those_are_answered_to_whom_it_is_owed(*, newest_first: bool, expected: str) -> None:
+@pytest.mark.parametrize(("has_shed", "expected"), [(False, "b d a c"), (True, "d b c a")])
+def test_first_those_are_answered_to_whom_it_is_owed(*, has_shed: bool, expected: str) -> None:
     answered: list[str] = []
 
     async def run() -> None:
-        turn = Turn()
-        turn.newest_first = newest_first
+        turn = new_turn(has_shed=has_shed)
         for name in "abcd":
             turn.enter(asyncio.get_running_loop())
             asking = Asking(partial(answered.append, name))
@@ -97,8 +106,8 @@ def test_what_is_called_later_is_called_at_the_very_end_of_the_turn() -> None:
     order: list[str] = []
 
     async def run() -> None:
-        turn, loop = Turn(), asyncio.get_running_loop()
-        turn.at_end.append(partial(order.append, "end"))
+        turn, loop = new_turn(), asyncio.get_running_loop()
+        turn.accept_waiting = partial(order.append, "accepted")
         for _ in range(2):
             turn.enter(loop)
             turn.wait(Asking(lambda: turn.later(partial(order.append, "later"))))
@@ -107,7 +116,7 @@ def test_what_is_called_later_is_called_at_the_very_end_of_the_turn() -> None:
 
     asyncio.run(run())
 
-    assert order == ["end", "later", "end", "later"]
+    assert order == ["accepted", "later", "accepted", "later"]
 
 
 @pytest.mark.parametrize("count", [1, 3, 4, 31, 32, 33, 40])
@@ -124,8 +133,8 @@ def test_each_call_is_answered_as_it_would_be_alone(models: list[LiveModel], cou
 
 def test_a_call_may_want_several_images_one_after_the_other(models: list[LiveModel]) -> None:
     def twice() -> Steps[list[str]]:
-        first = yield from classify(models[0], IMAGES[0])
-        second = yield from classify(models[1], IMAGES[1])
+        first = yield from together(models[0].predict_batch, IMAGES[0])
+        second = yield from together(models[1].predict_batch, IMAGES[1])
         return [first["model"]["name"], second["model"]["name"]]
 
     assert in_one_turn([twice() for _ in range(6)]) == [["letters", "digits"]] * 6
@@ -133,7 +142,7 @@ def test_a_call_may_want_several_images_one_after_the_other(models: list[LiveMod
 
 def test_a_call_that_fails_fails_alone(models: list[LiveModel], caplog: pytest.LogCaptureFixture) -> None:
     def failing() -> Steps[Prediction]:
-        yield from classify(models[0], IMAGES[0])
+        yield from together(models[0].predict_batch, IMAGES[0])
         raise RuntimeError("after its image")
 
     others = [predict(models[0], image) for image in IMAGES[1:5]]
@@ -146,7 +155,7 @@ def test_a_call_that_fails_fails_alone(models: list[LiveModel], caplog: pytest.L
 def test_an_image_that_cannot_be_classified_is_the_calls_own_affair(models: list[LiveModel]) -> None:
     def cautious(image: bytes) -> Steps[str]:
         try:
-            prediction = yield from classify(models[0], image)
+            prediction = yield from together(models[0].predict_batch, image)
         except RuntimeError:
             return "refused"
         return prediction["label"]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import BadRequestError, ServiceError, TooLargeError, UnsupportedMediaTypeError
+from app.engine.problems import BadRequestError, RequestError, TooLargeError, UnsupportedMediaTypeError
 from app.open_inference.bodies import compress, decompress, split_body
 
 REQUEST = orjson.dumps({"id": "7", "inputs": [{"name": "images", "datatype": "UINT8", "shape": [1, 784]}]})
@@ -110,7 +110,7 @@ def test_json_that_would_take_long_to_parse_is_refused_before(
 def test_any_bytes_are_read_or_refused(content: bytes, length: bytes | None) -> None:
     try:
         body = split_body(content, length, MAX_JSON)
-    except ServiceError:
+    except RequestError:
         return
     assert len(body.binary) <= len(content)
 

@@ -1,14 +1,13 @@
 """`POST /explain` and `GET /models/{name}/templates` over HTTP."""
 
 import io
-from typing import cast
 
 import httpx
 import pytest
 from PIL import Image
 
-from app.engine.routes import Call, DirectRoute
-from app.parts import Components
+from app.engine.calls import Call
+from app.engine.routes import DirectRoute
 from app.routes.explain import router
 from tests.conftest import LABELS
 from tests.drawings import png
@@ -78,7 +77,7 @@ def test_pictures_are_drawn_beside_the_event_loop(accept: bytes, light: bool) ->
     [route] = router.routes
     assert isinstance(route, DirectRoute)
 
-    call = Call("/explain", b"", {b"accept": accept}, b"id", cast("Components", None))
+    call = Call("/explain", b"", {b"accept": accept}, b"id")
 
     assert route.is_light(call, 1000) == light
 

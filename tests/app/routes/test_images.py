@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from python_multipart import MultipartParser
 
+from app.engine.forms import split_form
+from app.engine.problems import BadRequestError, TooLargeError
 from app.engine.routes import DirectRoute
-from app.errors import BadRequestError, TooLargeError
 from app.main import create_app
-from app.routes.images import ManyImagesRoute, OneImageRoute, split_form
+from app.routes.images import ManyImagesRoute, OneImageRoute
 from app.settings import Settings
 
 BOUNDARY = b"----boundary7"
@@ -100,6 +101,6 @@ def test_no_bytes_do_worse_than_a_refusal(noise: bytes) -> None:
 def test_what_may_be_scaled_down_from_any_size_is_heavy(
     settings: Settings, route: type[DirectRoute], query: bytes
 ) -> None:
-    call = create_app(settings).front.call("/predict", query, {})
+    call = create_app(settings).dispatcher.call("/predict", query, {})
 
     assert not route.is_light(call, 100)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.classifier import artifact
-from app.errors import NoSuchModelError, NotReadyError
+from app.serving.errors import NoSuchModelError, NotReadyError
 from app.serving.live_models import Change, LiveModels
 from tests.conftest import make_metadata, make_model
 from tests.damages import DAMAGES

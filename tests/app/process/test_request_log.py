@@ -8,15 +8,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from hashlib import sha256
 from logging.config import dictConfig
 from typing import Any
 
 import pytest
 
-from app.process import logs
-from app.process.logs import RequestLog
-from app.settings import LogFormat
+from app.process import line_writer, logs, request_log
+from app.process.logs import LogFormat
+from app.process.request_log import RequestLog
 
 
 class Pipe:
@@ -52,8 +51,7 @@ def test_a_line_has_all_that_is_known_of_a_request() -> None:
             "/predict",
             status=200,
             seconds=0.0012345,
-            model={"name": "fashion-mnist", "version": "0123456789ab"},
-            image=b"an image",
+            notes={"model": "fashion-mnist", "version": "0123456789ab", "image_digest": "0123"},
         )
 
     [line] = map(json.loads, lines)
@@ -70,13 +68,13 @@ def test_a_line_has_all_that_is_known_of_a_request() -> None:
         "duration_ms": 1.234,
         "model": "fashion-mnist",
         "version": "0123456789ab",
-        "image_digest": sha256(b"an image").hexdigest()[:16],
+        "image_digest": "0123",
     }
 
 
 def test_a_request_that_no_model_answered_names_none() -> None:
     with written() as (log, lines):
-        log.write(b"id-1", "GET", "/livez", "/livez", status=200, seconds=0.001)
+        log.write(b"id-1", "GET", "/livez", "/livez", status=200, seconds=0.001, notes={})
 
     [line] = map(json.loads, lines)
     assert line.keys().isdisjoint({"model", "version", "image_digest"})
@@ -86,7 +84,15 @@ def test_a_request_that_no_model_answered_names_none() -> None:
 @pytest.mark.parametrize("log_format", ["json", "console"])
 def test_a_path_can_neither_make_a_line_nor_steer_a_terminal(log_format: LogFormat) -> None:
     with written(log_format) as (log, lines):
-        log.write(b"id-1", "GET", "unmatched", '/a\n{"level":"error"}\x1b[2J\x9b31m\u2028x', status=404, seconds=0.001)
+        log.write(
+            b"id-1",
+            "GET",
+            "unmatched",
+            '/a\n{"level":"error"}\x1b[2J\x9b31m\u2028x',
+            status=404,
+            seconds=0.001,
+            notes={},
+        )
 
     [line] = lines
     assert line.isascii()
@@ -96,14 +102,14 @@ def test_a_path_can_neither_make_a_line_nor_steer_a_terminal(log_format: LogForm
 
 def test_a_long_path_is_cut() -> None:
     with written() as (log, lines):
-        log.write(b"id-1", "GET", "unmatched", "/" + "x" * 60_000, status=404, seconds=0.001)
+        log.write(b"id-1", "GET", "unmatched", "/" + "x" * 60_000, status=404, seconds=0.001, notes={})
 
     assert len(json.loads(lines[0])["path"]) == 200
 
 
 def test_readable_lines_for_a_terminal() -> None:
     with written("console") as (log, lines):
-        log.write(b"id-1", "GET", "/models/{name}", "/models/x", status=404, seconds=0.001)
+        log.write(b"id-1", "GET", "/models/{name}", "/models/x", status=404, seconds=0.001, notes={})
 
     [line] = lines
     assert "[info     ] request" in line
@@ -117,7 +123,7 @@ def test_lines_come_soon_and_each_write_is_whole_lines_that_a_pipe_keeps_togethe
 
     with log.running():
         for number in range(200):
-            log.write(b"id-%d" % number, "GET", "/livez", "/livez", status=200, seconds=0.001)
+            log.write(b"id-%d" % number, "GET", "/livez", "/livez", status=200, seconds=0.001, notes={})
         while b"id-199" not in b"".join(writes):
             writes.append(os.read(reading, 65536))
 
@@ -130,9 +136,9 @@ def test_lines_come_soon_and_each_write_is_whole_lines_that_a_pipe_keeps_togethe
 
 
 def test_a_log_that_nobody_reads_delays_no_answer_and_tells_what_it_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "_MAX_WAITING", 50)
-    monkeypatch.setattr(logs, "_SECONDS_TO_FINISH", 0.1)
-    monkeypatch.setattr(logs, "_SECONDS_BETWEEN_WRITES", 0.01)
+    monkeypatch.setattr(line_writer, "_MAX_WAITING", 50)
+    monkeypatch.setattr(line_writer, "_SECONDS_TO_FINISH", 0.1)
+    monkeypatch.setattr(request_log, "_SECONDS_BETWEEN_WRITES", 0.01)
     pipe = Pipe()
     fcntl.fcntl(pipe.writing, fcntl.F_SETPIPE_SZ, 4096)
     log = RequestLog("json", descriptor=pipe.writing)
@@ -140,7 +146,7 @@ def test_a_log_that_nobody_reads_delays_no_answer_and_tells_what_it_dropped(monk
     with log.running():
         started = time.perf_counter()
         for number in range(5000):
-            log.write(b"id-%d" % number, "GET", "/livez", "/livez", status=200, seconds=0.001)
+            log.write(b"id-%d" % number, "GET", "/livez", "/livez", status=200, seconds=0.001, notes={})
         took = time.perf_counter() - started
         lines = read_until(pipe, "dropped")
 
@@ -166,7 +172,7 @@ def test_a_reader_that_is_gone_ends_nothing() -> None:
     log = RequestLog("json", descriptor=pipe.writing)
 
     with log.running():
-        log.write(b"id-1", "GET", "/livez", "/livez", status=200, seconds=0.001)
+        log.write(b"id-1", "GET", "/livez", "/livez", status=200, seconds=0.001, notes={})
 
     os.close(pipe.writing)
 
@@ -175,7 +181,7 @@ def test_nothing_is_kept_while_the_log_does_not_run() -> None:
     pipe = Pipe()
     log = RequestLog("json", descriptor=pipe.writing)
 
-    log.write(b"id-1", "GET", "/livez", "/livez", status=200, seconds=0.001)
+    log.write(b"id-1", "GET", "/livez", "/livez", status=200, seconds=0.001, notes={})
     with log.running():
         pass
 
@@ -193,6 +199,12 @@ def loggers() -> Iterator[None]:
         logger.setLevel(level)
 
 
+def said(capfd: pytest.CaptureFixture[str]) -> str:
+    """What was written once the thread has written it."""
+    logging.getLogger("app").handlers[0].flush()
+    return capfd.readouterr().err
+
+
 @pytest.mark.usefixtures("loggers")
 @pytest.mark.parametrize("name", ["uvicorn.error", "app.serving.live_models"])
 def test_uvicorns_lines_and_the_services_have_the_same_form(name: str, capfd: pytest.CaptureFixture[str]) -> None:
@@ -200,7 +212,7 @@ def test_uvicorns_lines_and_the_services_have_the_same_form(name: str, capfd: py
 
     logging.getLogger(name).info("Model %s, loaded.", "x\ny")
 
-    line: dict[str, Any] = json.loads(capfd.readouterr().err)
+    line: dict[str, Any] = json.loads(said(capfd))
     assert datetime.fromisoformat(line.pop("time")).tzinfo is not None
     assert line == {"level": "info", "event": "Model x\ny, loaded.", "worker": os.getpid(), "logger": name}
 
@@ -212,7 +224,7 @@ def test_a_traceback_is_one_line_short_enough_for_one_write(capfd: pytest.Captur
     error = RuntimeError("x" * 10_000 + "the end")
     logging.getLogger("app").error("Request %s failed.", "id-1", exc_info=error)
 
-    [line] = capfd.readouterr().err.splitlines()
+    [line] = said(capfd).splitlines()
     assert len(line) < 4096
     assert json.loads(line)["exception"].endswith("the end")
 
@@ -223,7 +235,7 @@ def test_a_terminal_is_safe_from_what_an_exception_says(capfd: pytest.CaptureFix
 
     logging.getLogger("app").error("A request\nfailed.", exc_info=RuntimeError("\x1b[2J"))
 
-    shown = capfd.readouterr().err
+    shown = said(capfd)
     assert "A request\\nfailed." in shown
     assert "RuntimeError: \\x1b[2J" in shown
     assert "\x1b" not in shown

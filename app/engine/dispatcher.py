@@ -1,0 +1,196 @@
+"""A call to its answer, whatever goes wrong.
+
+Calls come in two ways: through the ASGI application (`app.engine.front`), under any server; or straight from a
+connection (`app.engine.connections`), which hands over a light call as soon as the last byte of its body is there.
+"""
+
+import re
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from itertools import count
+from types import CoroutineType
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+from app.engine.access import Access
+from app.engine.admission import Gate, HeavyWork, PendingBodies, Shed
+from app.engine.calls import Answer, Answered, Call
+from app.engine.clock import Clock
+from app.engine.limits import Limits
+from app.engine.problems import OverCapacityError, Problems, UnauthorizedError
+from app.engine.routes import DirectRoutes, Match
+from app.engine.together import Batch, Steps, run_alone
+from app.engine.turns import Turn
+
+__all__ = ["NO_SNIFFING", "Dispatcher"]
+
+_REQUEST_ID = re.compile(rb"[!#-\[\]-~]{1,128}")  # printable, and the same in JSON
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+_JSON = ((b"content-type", b"application/json"), NO_SNIFFING)
+
+
+class Dispatcher:
+    """Answers calls, and tells who wants to know what was answered and what was shed."""
+
+    def __init__(
+        self,
+        routes: Iterable[object],
+        problems: Problems | None = None,
+        limits: Limits | None = None,
+        *,
+        given: Mapping[str, Any] | None = None,
+        access: Access | None = None,
+        always_answered: frozenset[str] = frozenset(),
+        answers_other_origins: bool = False,
+        on_answered: Callable[[Sequence[Answered]], None] = lambda _: None,
+        on_shed: Shed = lambda _why, _count: None,
+        begin_thread: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Put together what stands between a request and its endpoint.
+
+        Args:
+            routes: of which the direct ones are answered here.
+            problems: what exceptions are answered with.
+            limits: what requests may be and take.
+            given: arguments for every endpoint that names them.
+            access: who may ask; None: everybody.
+            always_answered: paths that are not shed, however much there is to do.
+            answers_other_origins: whether pages of other origins may read the answers, as CORS lets them.
+            on_answered: is told what was answered, once it is written.
+            on_shed: is told why requests were shed, and how many.
+            begin_thread: is called first in the thread of heavy calls.
+        """
+        self.limits = limits or Limits()
+        self.access = access
+        self.always_answered = always_answered
+        self.answers_other_origins = answers_other_origins
+        self.routes = DirectRoutes(routes, self.limits, given or {})
+        self._problems = problems or Problems()
+        self._on_answered = on_answered
+        clock = Clock()
+        self._batch: Batch[Answer] = Batch()
+        self.gate = Gate(self.limits.turn_seconds, clock, on_shed)
+        self.turn = Turn(clock, self.gate, self._batch)
+        self.pending = PendingBodies(self.limits.max_pending_bytes, on_shed)
+        self._heavy_work = HeavyWork(on_shed, begin_thread)
+        self._answered: list[Answered] = []  # in this turn
+        self._id_prefix = secrets.token_hex(6).encode()
+        self._id_number = count(1)
+        self._shed = {start: self._shed_at(start) for start in ("/", *self._problems.detail_members)}
+
+    def call(self, path: str, query: bytes, header_fields: dict[bytes, bytes]) -> Call:
+        """A new call, under the id that its client gave it, or a new one."""
+        return Call(path, query, header_fields, self._identify(header_fields))
+
+    def check_access(self, method: str, call: Call) -> None:
+        """Do nothing where a call may be answered.
+
+        Raises:
+            UnauthorizedError: it has no key, or none that is accepted.
+        """
+        if self.access is not None:
+            self.access.check(method, call.path, call.header_fields)
+
+    def permits(self, method: str, call: Call) -> bool:
+        """Whether a call has the key that it needs."""
+        try:
+            self.check_access(method, call)
+        except UnauthorizedError:
+            return False
+        return True
+
+    def new_request_id(self) -> bytes:
+        """ASCII, and never given before."""
+        return b"%b-%x" % (self._id_prefix, next(self._id_number))
+
+    def answer(self, match: Match, call: Call) -> Answer:
+        """Answer a call whose body has arrived; whatever goes wrong is an answer, too."""
+        answer = run_alone(self._steps(match, call))
+        self.note(match.method, match.route.path, answer.status, call)
+        return answer
+
+    async def answer_soon(self, match: Match, call: Call) -> Answer:
+        """The same; in a thread, where others should not wait for it.
+
+        Raises:
+            OverCapacityError: too many wait for that thread.
+        """
+        if match.route.is_light(call, len(call.content)):
+            return self.answer(match, call)
+        return await self._heavy_work.run(partial(self.answer, match, call))
+
+    def answer_in_turn(self, match: Match, call: Call, done: Callable[[Answer | None], None]) -> None:
+        """The same, with others, at the end of this turn at the latest; `done` gets None where it fails.
+
+        It is noted at the very end of the turn, when all answers are written.
+        """
+
+        def finish(answer: Answer | None) -> None:
+            done(answer)
+            if answer is not None:
+                if not self._answered:
+                    self.turn.later(self._conclude)
+                self._answered.append(Answered(call, match.method, match.route.path, answer.status, call.age()))
+
+        self._batch.run(self._steps(match, call), finish)
+
+    def refuse(self, call: Call, error: Exception, match: Match | None = None, method: str = "unknown") -> Answer:
+        """Answer a call with the problem document of an exception."""
+        answer = self._refusal(error, call)
+        method, route = (match.method, match.route.path) if match else (method, "unmatched")
+        self.note(method, route, answer.status, call)
+        return answer
+
+    def shed(self, path: str, header_fields: dict[bytes, bytes]) -> Answer:
+        """Answer a request that was not admitted; it is no call, and only counted."""
+        request_id = self._identify(header_fields)
+        template = self.shed_template(path)
+        return Answer(503, template.headers, template.content % request_id, request_id)
+
+    def shed_template(self, path: str) -> Answer:
+        """The same with %b in the place of the request's id."""
+        starts = (start for start in self._problems.detail_members if path.startswith(start))
+        return self._shed[next(starts, "/")]
+
+    def note(self, method: str, route: str, status: int, call: Call) -> None:
+        """Tell that a call was answered, and do what was to be done afterwards."""
+        call.conclude()
+        self._on_answered([Answered(call, method, route, status, call.age())])
+
+    def _conclude(self) -> None:
+        answered, self._answered = self._answered, []
+        for one in answered:
+            one.call.conclude()
+        self._on_answered(answered)
+
+    def _steps(self, match: Match, call: Call) -> Steps[Answer]:
+        try:
+            result = match.route.run(call, match.named)
+            if isinstance(result, CoroutineType):
+                result = yield from result.__await__()
+            if isinstance(result, Response):
+                return _answer(result, call.request_id)
+            return Answer(200, _JSON, orjson.dumps(result), call.request_id)
+        except Exception as error:  # noqa: BLE001 - Problems knows each, and hides what it does not know
+            return self._refusal(error, call)
+
+    def _refusal(self, error: Exception, call: Call) -> Answer:
+        return _answer(self._problems.response(error, call.path, call.request_id), call.request_id)
+
+    def _shed_at(self, path: str) -> Answer:
+        error = OverCapacityError("More requests arrive than can be answered soon; try again in a second.")
+        return _answer(self._problems.response(error, path, b"%b"), b"")
+
+    def _identify(self, header_fields: dict[bytes, bytes]) -> bytes:
+        request_id = header_fields.get(b"x-request-id")
+        if request_id is not None and _REQUEST_ID.fullmatch(request_id):
+            return request_id
+        return self.new_request_id()
+
+
+def _answer(response: Response, request_id: bytes) -> Answer:
+    headers = [field for field in response.raw_headers if field[0] != b"content-length"]
+    return Answer(response.status_code, (*headers, NO_SNIFFING), bytes(response.body), request_id)

@@ -1,0 +1,132 @@
+"""One line a request.
+
+Of what a client sent, it has the method, the path without its query, the request id and what the service notes of it,
+such as the digest of an image; nothing else.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from threading import Lock
+from time import time
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from app.process.line_writer import MAX_WRITE, LineWriter
+from app.process.logs import LogFormat, beginning, dropped, renderer
+
+__all__ = ["RequestLog"]
+
+_SECONDS_BETWEEN_WRITES = 0.25  # seconds that a line waits at most
+_MADE_AT_ONCE = 16  # lines made in a row: the first of them takes several times as long as the others
+_MAX_PATH = 200  # characters of a path
+
+
+class _Entry(NamedTuple):
+    """One answered request, waiting for its line."""
+
+    time: float  # of the answer, seconds since 1970
+    request_id: bytes
+    method: str
+    route: str
+    path: str
+    status: int
+    seconds: float
+    notes: Mapping[str, object]
+
+
+class RequestLog:
+    """Lines are made where requests are answered, some in a row, and written a quarter of a second later at most."""
+
+    def __init__(self, log_format: LogFormat = "auto", *, enabled: bool = True, descriptor: int = 2) -> None:
+        self._enabled = enabled
+        self._entries: deque[_Entry] = deque()
+        self._making = Lock()  # or lines would change places
+        self._lines: list[bytes] = []  # of the next piece
+        self._size = 0  # bytes of these
+        self._running = False
+        self._render = renderer(log_format)
+        self._writer = LineWriter(
+            descriptor, lambda lines: dropped(self._render, lines), self._gather, _SECONDS_BETWEEN_WRITES
+        )
+
+    def write(
+        self,
+        request_id: bytes,
+        method: str,
+        route: str,
+        path: str,
+        *,
+        status: int,
+        seconds: float,
+        notes: Mapping[str, object],
+    ) -> None:
+        """Note one answered request; nothing is written while the log is not `running`.
+
+        Args:
+            request_id: ASCII.
+            method: of the request; HEAD is GET.
+            route: the path's template.
+            path: as the client sent it, without the query.
+            status: of the answer.
+            seconds: that the answer took.
+            notes: what the line says besides.
+        """
+        if not self._running:
+            return
+        self._entries.append(_Entry(time(), request_id, method, route, path, status, seconds, notes))
+        if len(self._entries) >= _MADE_AT_ONCE:
+            self._make_lines()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Write lines for as long as the context lasts, and those that wait at its end."""
+        if not self._enabled:
+            yield
+            return
+        self._writer.start()
+        self._running = True
+        try:
+            yield
+        finally:
+            self._running = False
+            self._writer.stop()
+
+    def _make_lines(self) -> None:
+        with self._making:
+            if self._writer.is_full():
+                self._writer.drop(len(self._entries))
+                self._entries.clear()
+            while self._entries:
+                line = self._render(_fields(self._entries.popleft()))
+                if self._size + len(line) > MAX_WRITE:
+                    self._hand_over()
+                self._lines.append(line)
+                self._size += len(line)
+
+    def _gather(self) -> None:
+        self._make_lines()
+        with self._making:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        if self._lines:
+            self._writer.write(b"".join(self._lines))
+        self._lines, self._size = [], 0
+
+
+def _fields(entry: _Entry) -> dict[str, Any]:
+    fields = beginning(entry.time, "info", "request")
+    fields["request_id"] = entry.request_id.decode("ascii")
+    fields["method"] = entry.method
+    fields["route"] = entry.route
+    fields["path"] = _plain(entry.path[:_MAX_PATH])
+    fields["status"] = entry.status
+    fields["duration_ms"] = int(entry.seconds * 1e6) / 1000  # rounding takes longer than all of this
+    fields.update(entry.notes)
+    return fields
+
+
+def _plain(path: str) -> str:
+    """As it may stand in a line that a terminal shows: what is not plain ASCII in percent signs again."""
+    return path if path.isascii() and path.isprintable() else quote(path, errors="replace")
