@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Annotated
 
 from fastapi import Depends, Request
 
-from app.engine.calls import Answered, Call
+from app.engine.calls import Call
 from app.engine.problems import Problems
 from app.process.draining import Draining
 from app.process.request_log import RequestLog
@@ -19,8 +18,6 @@ from app.serving.telemetry import Telemetry
 from app.settings import Settings
 
 __all__ = ["DepParts", "Parts"]
-
-_DIGEST_DIGITS = 16  # of an image's SHA-256, in the log
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +47,14 @@ class Parts:
         call.notes["model"], call.notes["version"] = model.name, model.version
         return model
 
-    def note_image(self, call: Call, content: bytes) -> None:
-        """Have the call's line of the log tell the digest of its image."""
-        call.afterwards(lambda: call.notes.update(image_digest=sha256(content).hexdigest()[:_DIGEST_DIGITS]))
-
     def answered(self, model: LiveModel, predictions: Sequence[Prediction]) -> None:
         """Count what a model answered to images."""
         self.telemetry.classified(model.name, predictions)
 
-    def note(self, answered: Sequence[Answered]) -> None:
+    def note(self, calls: Sequence[Call]) -> None:
         """Count answered calls, and leave their lines with the log."""
-        for call, method, route, status, seconds in answered:
-            self.telemetry.request(method, route, status, seconds)
-            self.request_log.write(
-                call.request_id, method, route, call.path, status=status, seconds=seconds, notes=call.notes
-            )
+        self.telemetry.requests(calls)
+        self.request_log.write(calls)
 
 
 def _parts(request: Request) -> Parts:

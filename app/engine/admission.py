@@ -90,7 +90,8 @@ class Gate:
 
     def _is_full(self) -> bool:
         seconds = self._max_seconds if self._share == 1 else _CROWDED * self._max_seconds
-        return self._clock.has_answered_for(_FOR_ANSWERS * seconds) and self._clock.is_longer_than(seconds)
+        has_answered = perf_counter() - self._clock.all_read > _FOR_ANSWERS * seconds
+        return has_answered and self._clock.is_longer_than(seconds)
 
     def _report(self) -> None:
         """Log how many were shed, every ten seconds; what came last with the next turn, such as that of a probe."""

@@ -1,4 +1,4 @@
-"""A request whose body has arrived, what is sent back, and what there is to say of both afterwards."""
+"""A request, what is sent back, and what there is to say of both afterwards."""
 
 from collections.abc import Callable
 from time import perf_counter
@@ -6,13 +6,17 @@ from typing import Annotated, NamedTuple
 
 from fastapi import Depends
 
-__all__ = ["Answer", "Answered", "Call", "DepCall"]
+__all__ = ["Answer", "Call", "DepCall"]
 
 
 class Call:
-    """A request to a direct route."""
+    """A request, and once it is answered, what there is to say of it."""
 
     content: memoryview  # the whole body
+    method = ""  # of what was answered; HEAD is GET
+    route = "unmatched"  # the path's template
+    status = 0  # of the answer
+    seconds = 0.0  # from the reading of the request to its answer
 
     def __init__(self, path: str, query: bytes, header_fields: dict[bytes, bytes], request_id: bytes) -> None:
         self.started = perf_counter()
@@ -23,9 +27,10 @@ class Call:
         self.notes: dict[str, object] = {}  # what its line of the log says besides
         self._afterwards: list[Callable[[], None]] = []
 
-    def age(self) -> float:
-        """Seconds since it was read."""
-        return perf_counter() - self.started
+    def answered(self, method: str, route: str, status: int) -> None:
+        """Note how it was answered, now."""
+        self.method, self.route, self.status = method, route, status
+        self.seconds = perf_counter() - self.started
 
     def afterwards(self, function: Callable[[], None]) -> None:
         """Call a function once all answers of this turn are written: nobody need wait for it."""
@@ -35,6 +40,7 @@ class Call:
         """Call what was to be called afterwards."""
         for function in self._afterwards:
             function()
+        self._afterwards.clear()  # which may hold this call: no circle is left to collect
 
 
 def _given_by_the_engine() -> Call:
@@ -51,13 +57,3 @@ class Answer(NamedTuple):
     headers: tuple[tuple[bytes, bytes], ...]  # all but the content's length and the request's id
     content: bytes
     request_id: bytes
-
-
-class Answered(NamedTuple):
-    """One answered call, for those who count and log."""
-
-    call: Call
-    method: str  # HEAD is GET
-    route: str  # the path's template
-    status: int
-    seconds: float  # from the reading of the request to its answer

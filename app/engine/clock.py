@@ -14,23 +14,15 @@ class Clock:
         self.all_read = 0.0  # when the last socket had been read
         self._worked_before = 0.0  # CPU seconds of this process
 
-    def count_read(self) -> bool:
-        """Note that a socket was read; whether it was the first of its turn."""
-        self.reads += 1
-        if self.reads > 1:
-            return False
+    def begin(self) -> None:
+        """Note that the first socket was read."""
         self.began = perf_counter()
         self._worked_before = process_time()
-        return True
 
     def end_reading(self) -> None:
         """Note that all that could be read has been read."""
         self.reads = 0
         self.all_read = perf_counter()
-
-    def has_answered_for(self, seconds: float) -> bool:
-        """Whether this turn has been answering for so long."""
-        return perf_counter() - self.all_read > seconds
 
     def is_longer_than(self, seconds: float) -> bool:
         """Whether this turn has taken so long, without the time in which the system did not run this process."""

@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from app.engine.access import Access
 from app.engine.admission import Gate, HeavyWork, PendingBodies, Shed
-from app.engine.calls import Answer, Answered, Call
+from app.engine.calls import Answer, Call
 from app.engine.clock import Clock
 from app.engine.limits import Limits
 from app.engine.problems import OverCapacityError, Problems, UnauthorizedError
@@ -45,7 +45,7 @@ class Dispatcher:
         access: Access | None = None,
         always_answered: frozenset[str] = frozenset(),
         answers_other_origins: bool = False,
-        on_answered: Callable[[Sequence[Answered]], None] = lambda _: None,
+        on_answered: Callable[[Sequence[Call]], None] = lambda _: None,
         on_shed: Shed = lambda _why, _count: None,
         begin_thread: Callable[[], object] = lambda: None,
     ) -> None:
@@ -76,7 +76,7 @@ class Dispatcher:
         self.turn = Turn(clock, self.gate, self._batch)
         self.pending = PendingBodies(self.limits.max_pending_bytes, on_shed)
         self._heavy_work = HeavyWork(on_shed, begin_thread)
-        self._answered: list[Answered] = []  # in this turn
+        self._answered: list[Call] = []  # in this turn
         self._id_prefix = secrets.token_hex(6).encode()
         self._id_number = count(1)
         self._shed = {start: self._shed_at(start) for start in ("/", *self._problems.detail_members)}
@@ -96,8 +96,10 @@ class Dispatcher:
 
     def permits(self, method: str, call: Call) -> bool:
         """Whether a call has the key that it needs."""
+        if self.access is None:
+            return True
         try:
-            self.check_access(method, call)
+            self.access.check(method, call.path, call.header_fields)
         except UnauthorizedError:
             return False
         return True
@@ -133,7 +135,8 @@ class Dispatcher:
             if answer is not None:
                 if not self._answered:
                     self.turn.later(self._conclude)
-                self._answered.append(Answered(call, match.method, match.route.path, answer.status, call.age()))
+                call.answered(match.method, match.route.path, answer.status)
+                self._answered.append(call)
 
         self._batch.run(self._steps(match, call), finish)
 
@@ -157,13 +160,14 @@ class Dispatcher:
 
     def note(self, method: str, route: str, status: int, call: Call) -> None:
         """Tell that a call was answered, and do what was to be done afterwards."""
+        call.answered(method, route, status)
         call.conclude()
-        self._on_answered([Answered(call, method, route, status, call.age())])
+        self._on_answered([call])
 
     def _conclude(self) -> None:
         answered, self._answered = self._answered, []
-        for one in answered:
-            one.call.conclude()
+        for call in answered:
+            call.conclude()
         self._on_answered(answered)
 
     def _steps(self, match: Match, call: Call) -> Steps[Answer]:

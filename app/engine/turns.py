@@ -38,9 +38,12 @@ class Turn:
 
     def enter(self, loop: AbstractEventLoop) -> None:
         """Note that a socket was read: the first one begins the turn, and one too many the next."""
-        if self.clock.reads == _MAX_READS:
+        clock = self.clock
+        if clock.reads == _MAX_READS:
             self._answer()
-        if self.clock.count_read():
+        clock.reads += 1
+        if clock.reads == 1:
+            clock.begin()
             loop.call_soon(self._answer)  # runs once all sockets that are readable now have been read
 
     def wait(self, asking: Asking) -> None:

@@ -53,7 +53,7 @@ def explain(
     A picture for a report where `Accept` names image/png.
     """
     model = parts.model(call, options.model)
-    pixels = decode(parts, read_image(call, parts), options)
+    pixels = decode(parts, read_image(call), options)
     explanation = model.explain(pixels, options.against)
     if _wants_picture(call):
         picture = draw(explanation, pixels, model.metadata.labels)

@@ -1,5 +1,6 @@
 """Request bodies to image files, from multipart/form-data or a raw image body; and those to pixels."""
 
+from hashlib import sha256
 from typing import NamedTuple
 
 from pydantic import BaseModel, Field
@@ -32,6 +33,7 @@ _LIGHT_BATCH_BYTES = (
 )  # of a handful of images: those of more take milliseconds, and wait in a line of their own
 _FORM_OVERHEAD = 16 * 1024  # bytes that a form may add to its files: boundaries, headers, other fields
 _MAX_OTHER_PARTS = 16  # parts of a form besides the files
+_DIGEST_DIGITS = 16  # of an image's SHA-256, in the log
 
 
 class FittingOptions(BaseModel):
@@ -96,7 +98,7 @@ def _may_resize(query: bytes) -> bool:
     return b"resize" in query or b"%" in query  # which may escape it
 
 
-def read_image(call: Call, parts: Parts) -> Upload:
+def read_image(call: Call) -> Upload:
     """The one image of a call: the form's part `file`, or the whole body where its type is image/*.
 
     Raises:
@@ -111,7 +113,7 @@ def read_image(call: Call, parts: Parts) -> Upload:
         if others:
             count = 1 + len(others)
             raise BadRequestError(f"The form has {count} parts named 'file'; send one, or several to /predict/batch.")
-    parts.note_image(call, upload.content)
+    call.notes["image_digest"] = sha256(upload.content).hexdigest()[:_DIGEST_DIGITS]
     return upload
 
 

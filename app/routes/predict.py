@@ -26,7 +26,7 @@ router = APIRouter(tags=["classification"], route_class=OneImageRoute)
 async def predict(call: DepCall, parts: DepParts, options: Annotated[ImageOptions, Query()]) -> Prediction:
     """Class probabilities of one image, sent as the form's part `file` or as the whole body."""
     model = parts.model(call, options.model)
-    pixels = decode(parts, read_image(call, parts), options)
+    pixels = decode(parts, read_image(call), options)
     prediction = await together(model.predict_batch, pixels)
     call.afterwards(partial(parts.answered, model, [prediction]))
     complete(prediction, model, pixels, options)

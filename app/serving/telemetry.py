@@ -2,6 +2,7 @@
 
 from collections import Counter as Tally
 from collections.abc import Iterable
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
@@ -16,6 +17,15 @@ from app.serving.live_models import Change, LiveModels
 __all__ = ["Telemetry"]
 
 _LATENCY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)  # seconds
+
+
+class AnsweredRequest(Protocol):
+    """What is counted of a request."""
+
+    method: str  # HEAD is GET
+    route: str  # the path's template
+    status: int
+    seconds: float  # that the answer took
 
 
 class Telemetry(Collector):
@@ -77,13 +87,14 @@ class Telemetry(Collector):
         self.count_changes(Change(model.name, "added") for model in models)
         self.count_changes(Change(name, "refused") for name in models.failures)
 
-    def request(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count one answered request."""
-        key = (method, route, status)
-        series = self._request_series.get(key)
-        if series is None:  # looking a series up by its labels takes longer than counting
-            series = self._request_series[key] = self._requests.labels(*key)
-        series.observe(seconds)
+    def requests(self, answered: Iterable[AnsweredRequest]) -> None:
+        """Count answered requests."""
+        for request in answered:
+            key = (request.method, request.route, request.status)
+            series = self._request_series.get(key)
+            if series is None:  # looking a series up by its labels takes longer than counting
+                series = self._request_series[key] = self._requests.labels(*key)
+            series.observe(request.seconds)
 
     def prediction(self, model: str, label: str, count: int = 1) -> None:
         """Count classified images."""

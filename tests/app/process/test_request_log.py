@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from logging.config import dictConfig
 from typing import Any
@@ -16,6 +17,17 @@ import pytest
 from app.process import line_writer, logs, request_log
 from app.process.logs import LogFormat
 from app.process.request_log import RequestLog
+
+
+@dataclass
+class Answered:
+    request_id: bytes
+    method: str
+    route: str
+    path: str
+    status: int = 200
+    seconds: float = 0.001
+    notes: dict[str, object] = field(default_factory=dict)
 
 
 class Pipe:
@@ -45,13 +57,17 @@ def written(log_format: LogFormat = "json") -> Iterator[tuple[RequestLog, list[s
 def test_a_line_has_all_that_is_known_of_a_request() -> None:
     with written() as (log, lines):
         log.write(
-            b"id-1",
-            "POST",
-            "/predict",
-            "/predict",
-            status=200,
-            seconds=0.0012345,
-            notes={"model": "fashion-mnist", "version": "0123456789ab", "image_digest": "0123"},
+            [
+                Answered(
+                    b"id-1",
+                    "POST",
+                    "/predict",
+                    "/predict",
+                    200,
+                    0.0012345,
+                    {"model": "fashion-mnist", "version": "0123456789ab", "image_digest": "0123"},
+                )
+            ]
         )
 
     [line] = map(json.loads, lines)
@@ -74,7 +90,7 @@ def test_a_line_has_all_that_is_known_of_a_request() -> None:
 
 def test_a_request_that_no_model_answered_names_none() -> None:
     with written() as (log, lines):
-        log.write(b"id-1", "GET", "/livez", "/livez", status=200, seconds=0.001, notes={})
+        log.write([Answered(b"id-1", "GET", "/livez", "/livez")])
 
     [line] = map(json.loads, lines)
     assert line.keys().isdisjoint({"model", "version", "image_digest"})
@@ -84,15 +100,7 @@ def test_a_request_that_no_model_answered_names_none() -> None:
 @pytest.mark.parametrize("log_format", ["json", "console"])
 def test_a_path_can_neither_make_a_line_nor_steer_a_terminal(log_format: LogFormat) -> None:
     with written(log_format) as (log, lines):
-        log.write(
-            b"id-1",
-            "GET",
-            "unmatched",
-            '/a\n{"level":"error"}\x1b[2J\x9b31m\u2028x',
-            status=404,
-            seconds=0.001,
-            notes={},
-        )
+        log.write([Answered(b"id-1", "GET", "unmatched", '/a\n{"level":"error"}\x1b[2J\x9b31m\u2028x', 404)])
 
     [line] = lines
     assert line.isascii()
@@ -102,14 +110,14 @@ def test_a_path_can_neither_make_a_line_nor_steer_a_terminal(log_format: LogForm
 
 def test_a_long_path_is_cut() -> None:
     with written() as (log, lines):
-        log.write(b"id-1", "GET", "unmatched", "/" + "x" * 60_000, status=404, seconds=0.001, notes={})
+        log.write([Answered(b"id-1", "GET", "unmatched", "/" + "x" * 60_000, 404)])
 
     assert len(json.loads(lines[0])["path"]) == 200
 
 
 def test_readable_lines_for_a_terminal() -> None:
     with written("console") as (log, lines):
-        log.write(b"id-1", "GET", "/models/{name}", "/models/x", status=404, seconds=0.001, notes={})
+        log.write([Answered(b"id-1", "GET", "/models/{name}", "/models/x", 404)])
 
     [line] = lines
     assert "[info     ] request" in line
@@ -123,7 +131,7 @@ def test_lines_come_soon_and_each_write_is_whole_lines_that_a_pipe_keeps_togethe
 
     with log.running():
         for number in range(200):
-            log.write(b"id-%d" % number, "GET", "/livez", "/livez", status=200, seconds=0.001, notes={})
+            log.write([Answered(b"id-%d" % number, "GET", "/livez", "/livez")])
         while b"id-199" not in b"".join(writes):
             writes.append(os.read(reading, 65536))
 
@@ -146,7 +154,7 @@ def test_a_log_that_nobody_reads_delays_no_answer_and_tells_what_it_dropped(monk
     with log.running():
         started = time.perf_counter()
         for number in range(5000):
-            log.write(b"id-%d" % number, "GET", "/livez", "/livez", status=200, seconds=0.001, notes={})
+            log.write([Answered(b"id-%d" % number, "GET", "/livez", "/livez")])
         took = time.perf_counter() - started
         lines = read_until(pipe, "dropped")
 
@@ -172,7 +180,7 @@ def test_a_reader_that_is_gone_ends_nothing() -> None:
     log = RequestLog("json", descriptor=pipe.writing)
 
     with log.running():
-        log.write(b"id-1", "GET", "/livez", "/livez", status=200, seconds=0.001, notes={})
+        log.write([Answered(b"id-1", "GET", "/livez", "/livez")])
 
     os.close(pipe.writing)
 
@@ -181,7 +189,7 @@ def test_nothing_is_kept_while_the_log_does_not_run() -> None:
     pipe = Pipe()
     log = RequestLog("json", descriptor=pipe.writing)
 
-    log.write(b"id-1", "GET", "/livez", "/livez", status=200, seconds=0.001, notes={})
+    log.write([Answered(b"id-1", "GET", "/livez", "/livez")])
     with log.running():
         pass
 
