@@ -36,7 +36,7 @@ soak: .venv/dev.done ## run the tests that take minutes, one after another (ARGS
 	$(bin)/python -m pytest -m soak --capture no $(ARGS)
 
 test-ray: .venv-ray/done ## run the tests of Ray Serve, on a cluster of this machine
-	.venv-ray/bin/python -m pytest -W ignore tests/deploy/test_ray_serve.py $(ARGS)
+	sh tests/deploy/loopback_alone.sh .venv-ray/bin/python -m pytest -W ignore tests/deploy/test_ray_serve.py $(ARGS)
 
 lint: .venv/dev.done ## check style and types
 	$(bin)/ruff check
