@@ -10,8 +10,8 @@ TORCH_INDEX_URL ?=
 bin := .venv/bin
 pip := $(bin)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: help serve train test test-slow test-deploy test-ray soak lint format audit fuzz bench-training bench-serving
-.PHONY: bench-queueing constraints clean
+.PHONY: help serve train test test-slow test-deploy test-ray soak lint format audit sbom fuzz bench-training
+.PHONY: bench-serving bench-queueing constraints clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -36,7 +36,7 @@ soak: .venv/dev.done ## run the tests that take minutes, one after another (ARGS
 	$(bin)/python -m pytest -m soak --capture no $(ARGS)
 
 test-ray: .venv-ray/done ## run the tests of Ray Serve, on a cluster of this machine
-	.venv-ray/bin/python -m pytest -W ignore tests/deploy/test_ray_serve.py $(ARGS)
+	sh tests/deploy/loopback_alone.sh .venv-ray/bin/python -m pytest -W ignore tests/deploy/test_ray_serve.py $(ARGS)
 
 lint: .venv/dev.done ## check style and types
 	$(bin)/ruff check
@@ -51,11 +51,19 @@ fuzz: .venv/dev.done ## send damaged requests to a real server for so long (MINU
 	$(bin)/python -m tests.reliability.fuzz --minutes $(MINUTES) --seed $(SEED)
 
 # pip-audit's exit code is 1 for a vulnerability and for a network that is not there; only the first prints a table.
-audit: .venv/dev.done ## look the pinned packages up among known vulnerabilities
-	@if $(bin)/pip-audit --vulnerability-service osv --no-deps --disable-pip --requirement constraints.txt \
-	  > .venv/audit.txt 2> .venv/audit.log; then cat .venv/audit.txt .venv/audit.log; \
-	elif test -s .venv/audit.txt; then cat .venv/audit.txt; exit 1; \
-	else echo "NOT AUDITED, the database can't be reached: $$(tail -n 1 .venv/audit.log)"; fi
+audit: .venv/dev.done ## look the pinned and the lowest versions up among known vulnerabilities
+	@$(bin)/python -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
+	  print(*project['dependencies'], *sum(project['optional-dependencies'].values(), []), sep='\n')" \
+	  | sed -n 's/>=/==/p' > .venv/lowest.txt
+	@for versions in constraints.txt .venv/lowest.txt; do \
+	  if $(bin)/pip-audit --vulnerability-service osv --no-deps --disable-pip --requirement $$versions \
+	    > .venv/audit.txt 2> .venv/audit.log; then cat .venv/audit.txt .venv/audit.log; \
+	  elif test -s .venv/audit.txt; then cat .venv/audit.txt; exit 1; \
+	  else echo "NOT AUDITED: $$versions; the database can't be reached: $$(tail -n 1 .venv/audit.log)"; fi; \
+	done
+
+sbom: .venv/dev.done ## write sbom.json: what is installed in .venv, its licenses, and what needs what (CycloneDX)
+	$(bin)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file sbom.json $(bin)/python
 
 bench-training: .venv/dev.done ## measure training next to other ways of doing it (ARGS="--rounds 1")
 	$(bin)/python -m benchmarks.training $(ARGS)

@@ -5,6 +5,7 @@ import gc
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from http import HTTPStatus
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ from app.engine.keys import Keys
 from app.engine.limits import Limits
 from app.engine.openapi import require_key
 from app.engine.problems import RequestError
+from app.engine.routes import methods_at
 from app.errors import PROBLEMS
 from app.open_inference import routes as open_inference
 from app.open_inference.schemas import ProtocolProblem
@@ -58,6 +60,7 @@ _ROUTERS = (
     health.router,
     page.router,
 )
+_ROUTES = [route for router in _ROUTERS for route in router.routes]
 _OPEN_PATHS = frozenset({"/livez", "/readyz", "/v2/health/live", "/v2/health/ready"})  # which need no key
 _ALWAYS_ANSWERED = _OPEN_PATHS | {"/metrics"}  # however much there is to do
 _CORS: dict[str, Any] = {
@@ -88,6 +91,10 @@ def create_app(settings: Settings | None = None) -> Service:
         summary="Class probabilities of 28×28 grayscale images, by softmax regression.",
         version=__version__,
         lifespan=_lifespan,
+        docs_url=None,  # app.routes.page has it
+        redoc_url=None,
+        servers=[{"url": "."}],  # beside this description, whatever prefix that has
+        root_path_in_servers=False,
     )
     settings = settings or Settings()
     models = LiveModels(settings.models_dir, settings.default_model, settings.min_accuracy)
@@ -102,7 +109,7 @@ def create_app(settings: Settings | None = None) -> Service:
         PROBLEMS,
     )
     app.dispatcher = Dispatcher(
-        [route for router in _ROUTERS for route in router.routes],
+        _ROUTES,
         PROBLEMS,
         _limits(settings),
         given={"parts": app.state.parts, "inferences": app.state.inferences},
@@ -113,12 +120,13 @@ def create_app(settings: Settings | None = None) -> Service:
         on_shed=telemetry.refused,
         begin_thread=lambda: torch.set_num_threads(1),
     )
-    app.outermost = Front(super(Service, app).__call__, app.dispatcher)
+    app.outermost = Front(super(Service, app).__call__, app.dispatcher, settings.root_path)
     if settings.cors_origins:
         app.outermost = CORSMiddleware(app.outermost, allow_origins=settings.cors_origins, **_CORS)
     for router in _ROUTERS:
         app.include_router(router)
-    app.mount("/static", page.files)
+    app.mount("/static/swagger-ui", page.swagger_ui)
+    app.mount("/static", page.static_files)
     for kind in (RequestError, ServingError, ClassifierError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _refuse)
     if settings.needs_key:
@@ -187,4 +195,8 @@ async def _follow_files(app: Service) -> None:
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
-    return PROBLEMS.response(error, request.url.path, request.scope["request_id"])
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        methods = methods_at(request.scope, [*request.app.routes, *_ROUTES])
+        error.headers = {"Allow": ", ".join(methods)}
+    path = request.scope["path"].removeprefix(request.scope["root_path"])
+    return PROBLEMS.response(error, path, request.scope["request_id"])

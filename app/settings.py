@@ -78,6 +78,11 @@ class Settings(BaseSettings):
     )
     host: Annotated[str, AfterValidator(_utf8)] = "127.0.0.1"
     port: NonNegativeInt = Field(default=8000, le=65535)
+    root_path: str = Field(
+        default="",
+        pattern=r"^(/[A-Za-z0-9_.~-]+)*$",
+        description="where a proxy has the service, such as /garments; requests may come with it or without",
+    )
     workers: PositiveInt = Field(default=1, description="processes that answer, each with one thread of torch")
     max_image_bytes: ByteSize = Field(default=ByteSize(2**20), description="largest image file")
     max_batch_bytes: ByteSize = Field(default=ByteSize(16 * 2**20), description="largest body with many images")

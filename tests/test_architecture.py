@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,16 @@ def test_serving_imports_nothing_that_it_does_not_use() -> None:
     result = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True)
 
     assert result.stdout.split() == []
+
+
+def test_no_imports_go_round_in_a_circle() -> None:
+    packages = ("app", "training", "benchmarks", "deploy")
+    known = {name_of(path): path for package in packages for path in modules(package)}
+
+    waits_for = {name: known.keys() & set(imports(path)) for name, path in known.items()}
+
+    tuple(TopologicalSorter(waits_for).static_order())  # raises CycleError, which names the circle
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__")

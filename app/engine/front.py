@@ -3,6 +3,7 @@
 Direct routes are answered by the dispatcher; all other requests go on to FastAPI.
 """
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -18,6 +19,7 @@ __all__ = ["SHED", "Front"]
 
 SHED = "engine.shed"  # in a scope's state: the connection did not admit the request
 
+_PREFIX = re.compile(rb"(/[\w.~-]+){1,16}", re.ASCII)  # of a path; none that a browser takes for another host
 _MAX_LENGTH_DIGITS = 18  # of a Content-Length; int() itself refuses some thousands
 _CLIENT_CLOSED_REQUEST = 499  # nginx's number for a client that left before its answer; never sent, only counted
 
@@ -25,20 +27,24 @@ _CLIENT_CLOSED_REQUEST = 499  # nginx's number for a client that left before its
 class Front:
     """Stands around FastAPI with all its middleware."""
 
-    def __init__(self, fastapi: ASGIApp, dispatcher: Dispatcher) -> None:
+    def __init__(self, fastapi: ASGIApp, dispatcher: Dispatcher, root_path: str = "") -> None:
+        """Stand under a root path, which requests may have or not: proxies take it off, or leave it on."""
         self._fastapi = fastapi
         self._dispatcher = dispatcher
+        self._root_path = root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._fastapi(scope, receive, send)
             return
         dispatcher = self._dispatcher
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        header_fields = dict(scope["headers"])
+        root_path = scope.get("root_path") or self._root_path
+        path = _without(root_path, scope["path"])
         if SHED in scope.get("state", ()):
-            await _send(dispatcher.shed(path, dict(scope["headers"])), send)
+            await _send(dispatcher.shed(path, header_fields), send)
             return
-        call = dispatcher.call(path, scope["query_string"], dict(scope["headers"]))
+        call = dispatcher.call(path, scope["query_string"], header_fields)
         method = "GET" if scope["method"] == "HEAD" else scope["method"]  # the server leaves the body out
         match = dispatcher.routes.match(method.encode(), path)
         try:
@@ -47,7 +53,9 @@ class Front:
             await _send(dispatcher.refuse(call, error, match, method), send)
             return
         if match is None:
-            await self._pass_on(call, {**scope, "method": method, "request_id": call.request_id}, receive, send)
+            root_path = _forwarded_prefix(header_fields) or root_path
+            whole = {"method": method, "root_path": root_path, "path": root_path + path}
+            await self._pass_on(call, {**scope, **whole, "request_id": call.request_id}, receive, send)
             return
         try:
             answer = await self._read_and_answer(match, call, receive)
@@ -80,6 +88,17 @@ class Front:
             await self._fastapi(scope, receive, identified_send)
         route = getattr(scope.get("route"), "path", "unmatched")
         self._dispatcher.note(scope["method"], route, status, call)
+
+
+def _without(root_path: str, path: str) -> str:
+    within = path == root_path or path.startswith(f"{root_path}/")
+    return path[len(root_path) :] if within else path
+
+
+def _forwarded_prefix(header_fields: dict[bytes, bytes]) -> str:
+    """What a proxy says that it took off the path; as FastAPI's redirects and description are to have it again."""
+    prefix = header_fields.get(b"x-forwarded-prefix", b"").rstrip(b"/")
+    return prefix.decode() if _PREFIX.fullmatch(prefix) else ""
 
 
 async def _send(answer: Answer, send: Send) -> None:

@@ -21,7 +21,7 @@ from app.engine.calls import Call
 from app.engine.limits import Limits
 from app.engine.problems import BadRequestError
 
-__all__ = ["BodilessRoute", "DirectRoute", "DirectRoutes", "Match"]
+__all__ = ["BodilessRoute", "DirectRoute", "DirectRoutes", "Match", "methods_at"]
 
 
 class DirectRoute(APIRoute):
@@ -123,6 +123,15 @@ class DirectRoutes:
             if found is not None:
                 return match._replace(named={**match.named, **found.groupdict()})
         return None
+
+
+def methods_at(scope: Scope, routes: Iterable[routing.BaseRoute]) -> list[str]:
+    """The methods that a request's path takes, by all of its routes; whatever takes GET takes HEAD."""
+    found: set[str] = set()
+    for route in routes:
+        if route.matches(scope)[0] is not routing.Match.NONE:
+            found.update(getattr(route, "methods", None) or ())
+    return sorted(found | ({"HEAD"} if "GET" in found else set()))
 
 
 def _parse(options: type[BaseModel], query: bytes) -> BaseModel:

@@ -145,12 +145,14 @@ _INFER: dict[str, Any] = {
 }
 
 
+@probes.options("/health/live", include_in_schema=False)
 @probes.get("/health/live")
 def server_live() -> ServerLive:
     """The process answers."""
     return {"live": True}
 
 
+@probes.options("/health/ready", include_in_schema=False)
 @probes.get("/health/ready", responses=problems(503))
 def server_ready(parts: DepParts) -> ServerReady:
     """The default model can answer, as for `/readyz`."""

@@ -1,4 +1,7 @@
-"""`GET /livez` and `GET /readyz`, for probes: direct routes, so that they are answered soon whatever else goes on."""
+"""`GET /livez` and `GET /readyz`, for probes: direct routes, so that they are answered soon whatever else goes on.
+
+And OPTIONS the same, by which HAProxy checks unless it is told otherwise.
+"""
 
 from typing import NotRequired
 
@@ -21,12 +24,14 @@ class Status(TypedDict):
 router = APIRouter(tags=["health"], route_class=BodilessRoute)
 
 
+@router.options("/livez", include_in_schema=False)
 @router.get("/livez")
 def livez() -> Status:
     """The process answers."""
     return {"status": "alive"}
 
 
+@router.options("/readyz", include_in_schema=False, response_model=None)
 @router.get(
     "/readyz",
     responses={503: {"model": Status, "description": "The default model can't answer, or the service is stopping"}},

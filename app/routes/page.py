@@ -1,5 +1,6 @@
-"""`GET /`: the page that draws, asks and explains through the public API; and the files it is made of."""
+"""`GET /`: the page that draws, asks and explains through the public API; `GET /docs`; and the files of both."""
 
+from importlib.resources import files
 from pathlib import Path
 
 from fastapi import APIRouter
@@ -9,11 +10,12 @@ from starlette.staticfiles import StaticFiles
 router = APIRouter(include_in_schema=False)
 
 _FOLDER = Path(__file__).parent.parent / "static"
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 _HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
+    "Content-Security-Policy": _POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
@@ -21,9 +23,22 @@ _HEADERS = {
     "Cache-Control": "no-cache",
 }
 
-files = StaticFiles(directory=_FOLDER)
+# Swagger UI brings styles and icons within its script.
+_DOCS_HEADERS = _HEADERS | {
+    "Content-Security-Policy": _POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'").replace(
+        "img-src 'self'", "img-src 'self' data:"
+    )
+}
+
+static_files = StaticFiles(directory=_FOLDER)
+swagger_ui = StaticFiles(directory=Path(str(files("fastapi_swagger.resources"))))
 
 
 @router.get("/")
 async def page() -> FileResponse:
     return FileResponse(_FOLDER / "index.html", headers=_HEADERS)
+
+
+@router.get("/docs")
+async def docs() -> FileResponse:
+    return FileResponse(_FOLDER / "docs.html", headers=_DOCS_HEADERS)

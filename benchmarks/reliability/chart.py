@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 
-if TYPE_CHECKING:
-    from benchmarks.reliability.overload import Point
+from benchmarks.reliability.points import Point
 
 mpl.use("Agg")
 
@@ -18,7 +16,7 @@ __all__ = ["draw"]
 _STYLES = {True: ("with admission", "#1b6ca8", "-"), False: ("without", "#b0413e", "--")}
 
 
-def draw(points: Sequence["Point"], path: Path) -> None:
+def draw(points: Sequence[Point], path: Path) -> None:
     """Draw accepted requests and their p99 over the offered load, with and without admission."""
     figure, (answered, delay) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
     for protected, (label, color, style) in _STYLES.items():

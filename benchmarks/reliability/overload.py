@@ -19,12 +19,13 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.reliability.chart import draw
 from benchmarks.reliability.open_loop import Outcome, offer, saturate
+from benchmarks.reliability.points import Point
 from benchmarks.serving.errors import BenchmarkError
 from benchmarks.serving.machine import describe_machine
 from benchmarks.serving.sample_model import save_sample_model
@@ -40,24 +41,6 @@ _PEAK_CONNECTIONS = (64, 512)
 _NEVER_MS = "1000000"
 _PROBE_INTERVAL_SECONDS = 0.05
 _HEADER = "admission   capacity offered  accepted  refused failed  p50 ms  p99 ms  probe p50  worst  failed probes"
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One load on one server; rates are requests a second, times milliseconds, probes those of /readyz."""
-
-    protected: bool
-    share: float
-    capacity: float
-    offered: float
-    accepted: float
-    refused: float
-    failed: float
-    p50: float
-    p99: float
-    probe_p50: float
-    probe_worst: float
-    probes_failed: int
 
 
 class _Probes(threading.Thread):

@@ -14,6 +14,8 @@ import pytest
 
 from tests.conftest import REPOSITORY, free_port
 
+collect_ignore = ["test_ray_serve.py"]  # `make test-ray` names it, in an environment of its own
+
 
 class Stack:
     """docker-compose.yml under a project name, a port and folders of its own."""

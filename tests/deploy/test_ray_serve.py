@@ -95,6 +95,9 @@ class Load:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayCluster]:
+    address = ray.util.get_node_ip_address()
+    if address != "127.0.0.1":  # Ray would look there for what listens on loopback, for minutes
+        pytest.fail(f"needs a machine without other addresses than loopback, or a network namespace; has {address}")
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
         environment.setenv("RAY_worker_niceness", "0")  # 15 by itself: all else on the machine would go first
