@@ -83,7 +83,7 @@ class Dispatcher:
 
     def call(self, path: str, query: bytes, header_fields: dict[bytes, bytes]) -> Call:
         """A new call, under the id that its client gave it, or a new one."""
-        return Call(path, query, header_fields, self._identify(header_fields))
+        return Call(path, query, header_fields, self.request_id(header_fields))
 
     def check_access(self, method: str, call: Call) -> None:
         """Do nothing where a call may be answered.
@@ -146,7 +146,7 @@ class Dispatcher:
 
     def shed(self, path: str, header_fields: dict[bytes, bytes]) -> Answer:
         """Answer a request that was not admitted; it is no call, and only counted."""
-        request_id = self._identify(header_fields)
+        request_id = self.request_id(header_fields)
         template = self.shed_template(path)
         return Answer(503, template.headers, template.content % request_id, request_id)
 
@@ -184,7 +184,8 @@ class Dispatcher:
         error = OverCapacityError("More requests arrive than can be answered soon; try again in a second.")
         return _answer(self._problems.response(error, path, b"%b"), b"")
 
-    def _identify(self, header_fields: dict[bytes, bytes]) -> bytes:
+    def request_id(self, header_fields: dict[bytes, bytes]) -> bytes:
+        """The id that a client gave its request, or a new one."""
         request_id = header_fields.get(b"x-request-id")
         if request_id is not None and _REQUEST_ID.fullmatch(request_id):
             return request_id

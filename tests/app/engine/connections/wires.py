@@ -22,11 +22,12 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from app.engine.calls import Call, DepCall
 from app.engine.connections.connection import Connection
+from app.engine.dispatcher import Dispatcher
 from app.engine.front import Front
-from app.engine.routes import Call, DirectRoute
-from app.parts import Components
-from app.settings import Settings
+from app.engine.limits import Limits
+from app.engine.routes import DirectRoute
 
 __all__ = ["UPGRADE", "Answer", "Asked", "Judgement", "Wire", "World", "complaints", "judge"]
 
@@ -49,6 +50,7 @@ class Judgement(NamedTuple):
 
     asked: list[Asked]
     is_invalid: bool  # what came after it, up to which a connection is read
+    begun: str  # the number of the request whose head came, but not its whole body
 
 
 class Answer(NamedTuple):
@@ -70,6 +72,7 @@ class _Judge:
     def on_message_begin(self) -> None:
         self.url = b""
         self.body = b""
+        self.begun = ""
 
     def on_url(self, url: bytes) -> None:
         self.url += url
@@ -77,9 +80,11 @@ class _Judge:
     def on_body(self, body: bytes) -> None:
         self.body += body
 
+    def on_headers_complete(self) -> None:
+        self.begun = parse_qs(self.url.partition(b"?")[2].decode()).get("n", [""])[0]
+
     def on_message_complete(self) -> None:
-        url = httptools.parse_url(self.url)
-        number = parse_qs((url.query or b"").decode()).get("n", [""])[0]
+        url, number, self.begun = httptools.parse_url(self.url), self.begun, ""
         keep_alive = self.parser.should_keep_alive() and self.parser.get_http_version() == "1.1"
         self.asked.append(Asked(self.parser.get_method(), url.path.decode(), number, self.body, keep_alive))
         if not keep_alive:
@@ -92,10 +97,10 @@ def judge(sent: bytes) -> Judgement:
     try:
         found.parser.feed_data(sent.replace(UPGRADE, b""))
     except httptools.HttpParserCallbackError:
-        return Judgement(found.asked, is_invalid=False)
+        return Judgement(found.asked, is_invalid=False, begun="")
     except httptools.HttpParserError:
-        return Judgement(found.asked, is_invalid=True)
-    return Judgement(found.asked, is_invalid=False)
+        return Judgement(found.asked, is_invalid=True, begun=found.begun)
+    return Judgement(found.asked, is_invalid=False, begun=found.begun)
 
 
 class Wire(Transport):
@@ -113,6 +118,7 @@ class Wire(Transport):
         self._closing = False
         self.half_closed = False
         self.lost = False
+        self.was_reset = False
         self.was_told = False  # that the server stops
         self.protocol = connect()
         self.protocol.connection_made(self)
@@ -130,7 +136,7 @@ class Wire(Transport):
     def resets(self) -> None:
         """Be gone."""
         if not self.lost:
-            self.lost = True
+            self.lost = self.was_reset = True
             self.protocol.connection_lost(ConnectionResetError())
 
     def shuts_down(self) -> None:
@@ -227,6 +233,8 @@ class Wire(Transport):
             assert len(fields) == len(lines), lines
             is_head = len(answers) < len(methods) and methods[len(answers)] == b"HEAD"
             length = 0 if is_head else int(fields[b"content-length"])
+            if len(rest) < length and self.was_reset:
+                break
             assert len(rest) >= length, rest
             answers.append(Answer(int(status), fields, rest[:length]))
             rest = rest[length:]
@@ -236,21 +244,26 @@ class Wire(Transport):
 class World:
     """Connections to one front, and what its endpoints were asked."""
 
-    def __init__(self, components: Components) -> None:
+    def __init__(self, limits: Limits) -> None:
         self.executed: list[str] = []
         self._app = _Asgi(self.executed)
-        self.front = Front(self._app, _direct_routes(self.executed), components)
+        self.dispatcher = Dispatcher(
+            _direct_routes(self.executed),
+            limits=limits,
+            always_answered=frozenset({"/livez"}),
+            answers_other_origins=True,
+        )
         self.state = ServerState()
         self.wires: list[Wire] = []
         self.is_shut = False  # the gate, for everything but probes
         self._loop = asyncio.get_running_loop()
-        self._config = Config(self.front, lifespan="off", access_log=False, log_config=None)
+        self._config = Config(Front(self._app, self.dispatcher), lifespan="off", access_log=False, log_config=None)
 
     def connect(self) -> Wire:
         """A new client."""
 
         def protocol() -> Connection:
-            return Connection(self._config, self.state, {"front": self.front}, self._loop)
+            return Connection(self._config, self.state, {"dispatcher": self.dispatcher}, self._loop)
 
         self.wires.append(Wire(protocol, self._loop))
         return self.wires[-1]
@@ -261,7 +274,7 @@ class World:
 
     async def _turn(self, readable: Iterable[Wire]) -> bool:
         """Whether anything was read."""
-        while self.is_shut and self.front.gate.admits():
+        while self.is_shut and self.dispatcher.gate.admits():
             pass
         was_read = [wire.is_read() for wire in readable]
         await asyncio.sleep(0)
@@ -306,7 +319,7 @@ class _Asgi:
 
 class _Echo(DirectRoute):
     @staticmethod
-    def max_body_bytes(settings: Settings) -> int:  # noqa: ARG004 - the same for all
+    def max_body_bytes(limits: Limits) -> int:  # noqa: ARG004 - the same for all
         return 100_000
 
     @staticmethod
@@ -317,7 +330,7 @@ class _Echo(DirectRoute):
 def _direct_routes(executed: list[str]) -> list[DirectRoute]:
     router = APIRouter(route_class=_Echo)
 
-    def echo(call: Call) -> Any:
+    def echo(call: DepCall) -> Any:
         number = parse_qs(call.query.decode()).get("n", [""])[0]
         executed.append(number)
         body = bytes(call.content)
