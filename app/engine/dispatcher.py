@@ -19,6 +19,7 @@ from app.engine.access import Access
 from app.engine.admission import Gate, HeavyWork, PendingBodies, Shed
 from app.engine.calls import Answer, Answered, Call
 from app.engine.clock import Clock
+from app.engine.connections.crowd import Crowd
 from app.engine.limits import Limits
 from app.engine.problems import OverCapacityError, Problems, UnauthorizedError
 from app.engine.routes import DirectRoutes, Match
@@ -75,6 +76,7 @@ class Dispatcher:
         self.gate = Gate(self.limits.turn_seconds, clock, on_shed)
         self.turn = Turn(clock, self.gate, self._batch)
         self.pending = PendingBodies(self.limits.max_pending_bytes, on_shed)
+        self.crowd = Crowd(self.limits.max_pending_bytes, on_shed)
         self._heavy_work = HeavyWork(on_shed, begin_thread)
         self._answered: list[Answered] = []  # in this turn
         self._id_prefix = secrets.token_hex(6).encode()

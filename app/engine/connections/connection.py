@@ -86,6 +86,7 @@ class Connection(asyncio.Protocol):
         self._dispatcher: Dispatcher = app_state["dispatcher"]
         self._turn = self._dispatcher.turn
         self._gate = self._dispatcher.gate
+        self._crowd = self._dispatcher.crowd
         self._limits = self._dispatcher.limits
         self._is_drawn = True  # by the lots that the gate draws among new requests
         self._waiting = b""  # what was read
@@ -105,10 +106,12 @@ class Connection(asyncio.Protocol):
         self.transport = transport
         self._state.connections.add(self)  # type: ignore[arg-type]  # for uvicorn, one of its protocols
         self._deadlines = Deadlines(self.loop, _seconds(self._limits), self._miss, self.transport.get_write_buffer_size)
+        self._crowd.welcome(self._state.connections)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._state.connections.discard(self)
         self._deadlines.stop()
+        self._crowd.forget(self)
         self._release()
         if self._detour is not None:
             self._detour.connection_lost(exc)
@@ -136,11 +139,13 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._is_blocked = True
+        self._crowd.hold(self, self.transport.get_write_buffer_size())
         if self._detour is not None:
             self._detour.pause_writing()
 
     def resume_writing(self) -> None:
         self._is_blocked = False
+        self._crowd.release(self)
         if self._detour is not None:
             self._detour.resume_writing()
         self._ask_again()
@@ -154,6 +159,14 @@ class Connection(asyncio.Protocol):
             self.loop.call_later(_LAST_CHANCE_SECONDS, self._close_if_idle)
         elif self._detour is not None and self._deadlines.phase is WORK:
             self._detour.be_last()
+
+    def abort(self) -> None:
+        """Close it now, whatever waits."""
+        self.transport.abort()
+
+    def idle_since(self) -> float | None:
+        """When its last answer was given; None: something is asked."""
+        return self._deadlines.idle_since()
 
     def take_turn(self) -> None:
         """Go on with what was read."""
@@ -204,6 +217,7 @@ class Connection(asyncio.Protocol):
             self.transport.close()
             return
         self.transport.write_eof()
+        self._crowd.begin_leaving(self)
         self._resume_reading()
         if self._is_told:
             self.loop.call_later(_STOPPING_SECONDS, self.transport.abort)

@@ -54,6 +54,10 @@ class Deadlines:
         self.phase = phase
         self._since = perf_counter()
 
+    def idle_since(self) -> float | None:
+        """When the last answer was given; None: something is asked."""
+        return self._since if self.phase is IDLE else None
+
     def stop(self) -> None:
         """Look no more."""
         self._timer.cancel()
