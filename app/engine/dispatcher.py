@@ -19,6 +19,7 @@ from app.engine.access import Access
 from app.engine.admission import Gate, HeavyWork, PendingBodies, Shed
 from app.engine.calls import Answer, Call
 from app.engine.clock import Clock
+from app.engine.connections.crowd import Crowd
 from app.engine.limits import Limits
 from app.engine.problems import OverCapacityError, Problems, UnauthorizedError
 from app.engine.routes import DirectRoutes, Match
@@ -75,6 +76,7 @@ class Dispatcher:
         self.gate = Gate(self.limits.turn_seconds, clock, on_shed)
         self.turn = Turn(clock, self.gate, self._batch)
         self.pending = PendingBodies(self.limits.max_pending_bytes, on_shed)
+        self.crowd = Crowd(self.limits.max_pending_bytes, on_shed)
         self._heavy_work = HeavyWork(on_shed, begin_thread)
         self._answered: list[Call] = []  # in this turn
         self._id_prefix = secrets.token_hex(6).encode()
@@ -83,7 +85,7 @@ class Dispatcher:
 
     def call(self, path: str, query: bytes, header_fields: dict[bytes, bytes]) -> Call:
         """A new call, under the id that its client gave it, or a new one."""
-        return Call(path, query, header_fields, self._identify(header_fields))
+        return Call(path, query, header_fields, self.request_id(header_fields))
 
     def check_access(self, method: str, call: Call) -> None:
         """Do nothing where a call may be answered.
@@ -149,7 +151,7 @@ class Dispatcher:
 
     def shed(self, path: str, header_fields: dict[bytes, bytes]) -> Answer:
         """Answer a request that was not admitted; it is no call, and only counted."""
-        request_id = self._identify(header_fields)
+        request_id = self.request_id(header_fields)
         template = self.shed_template(path)
         return Answer(503, template.headers, template.content % request_id, request_id)
 
@@ -188,7 +190,8 @@ class Dispatcher:
         error = OverCapacityError("More requests arrive than can be answered soon; try again in a second.")
         return _answer(self._problems.response(error, path, b"%b"), b"")
 
-    def _identify(self, header_fields: dict[bytes, bytes]) -> bytes:
+    def request_id(self, header_fields: dict[bytes, bytes]) -> bytes:
+        """The id that a client gave its request, or a new one."""
         request_id = header_fields.get(b"x-request-id")
         if request_id is not None and _REQUEST_ID.fullmatch(request_id):
             return request_id

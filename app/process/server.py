@@ -10,6 +10,7 @@ import ctypes
 import logging
 import multiprocessing
 import os
+import resource
 import signal
 import socket
 import struct
@@ -110,6 +111,8 @@ class _Workers(Multiprocess):
 
 def run(config: uvicorn.Config, drain_seconds: float) -> None:
     """Serve until a signal ends it; where it can't start, exit with uvicorn's code for that."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each connection takes a descriptor
     try:
         listener = config.bind_socket()
     except (SystemExit, UnicodeError):  # uvicorn has logged the system's reason

@@ -130,13 +130,13 @@ def test_endless_trailers_end_the_connection(server: str, path: bytes, piece: by
     with connect(server) as client:
         client.sendall(b"POST %b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" % path)
         try:
-            while sent < 50_000_000:
+            while sent < 100_000_000:
                 client.sendall(piece)
                 sent += len(piece)
         except OSError:
             pass
 
-    assert sent < 20_000_000  # what the sockets' buffers hold
+    assert sent < 60_000_000  # what is dropped before it closes, and what the sockets' buffers hold
 
 
 @pytest.mark.parametrize("space", [b" ", b"\t", b" \t "])

@@ -1,207 +1,488 @@
-"""One client's connection, as uvicorn runs it under `python -m app`: its turn, and the short way to its answers.
+"""One client's connection, as uvicorn runs it under `python -m app`: its turn, its requests one by one, and its end.
 
 A light call of a direct route, plainly written, goes from the socket to `Dispatcher.answer_in_turn` and back in the
-turn in which its last byte is read: no parser, no task, no scope, no messages. Whatever else arrives goes uvicorn's own
-way, through httptools to `Front.__call__` (`app.engine.connections.detour`).
+turn in which its last byte is read: no parser, no task, no scope, no messages. Whatever else arrives takes the detour
+through uvicorn's protocol to `Front.__call__`. Either way the next request waits, as bytes, until the one before is
+answered, and then for its turn; nothing is read meanwhile. What can't be answered is refused, and the connection closed
+in two steps: it stops sending, and reads and drops for a while, so that the refusal is not lost in a reset.
 """
 
+import asyncio
 import logging
+import math
 import re
+from asyncio import Transport
 from functools import lru_cache
-from time import perf_counter
+from http import HTTPStatus
 from typing import Any
 
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
 from app.engine.calls import Answer, Call
-from app.engine.connections.detour import BODY, IDLE, STATUS_LINES, TURN, WORK, GuardedConnection, lines
-from app.engine.connections.plain_requests import PlainHead, ordinary_post, read_plain_head
-from app.engine.problems import OverCapacityError, RequestError
+from app.engine.connections.deadlines import BODY, HEAD, IDLE, LEAVING, WORK, Deadlines, Phase
+from app.engine.connections.detour import Detour, lines
+from app.engine.connections.plain_requests import PlainHead, read_plain_head
+from app.engine.dispatcher import Dispatcher
+from app.engine.limits import Limits
+from app.engine.problems import RequestError, SlowRequestError
 from app.engine.routes import Match
 
 __all__ = ["Connection"]
 
 logger = logging.getLogger(__name__)
 
-_MAX_WAITING_BYTES = 16_384  # of one connection, for its turn; what is longer is gone on with as it comes
-_ORIGIN = re.compile(rb"\norigin:", re.IGNORECASE)
+STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+
+_LEAVING_SECONDS = 30  # in which a client that still sends may take its last answer
+_LEAVING_BYTES = 32 * 2**20  # that it may send meanwhile
+_LAST_CHANCE_SECONDS = 0.25  # for what was sent before the client could know that the service stops
+_STOPPING_SECONDS = 1.0  # for clients to take their last answers then
+_FED_AT_ONCE = 65_536  # bytes of a body to the parser, in one turn
+_EMPTY_LINE = b"\r\n\r\n"  # ends a head, and a body in chunks
+_EMPTY_LINES = re.compile(rb"(?:\r\n)*+")  # that may stand before a request
+_CLOSE = (b"connection", b"close")
 
 
 class _Arriving:
     """A plain request whose body is not whole yet."""
 
-    def __init__(self, head: PlainHead, match: Match, call: Call) -> None:
+    def __init__(self, head: PlainHead, match: Match | None, call: Call | None) -> None:
         self.head = head
         self.match = match
-        self.call = call
-        self._filled = 0
-        call.content = memoryview(bytearray(head.body_bytes))
-
-    @property
-    def missing(self) -> int:
-        """How many bytes are still to come."""
-        return self.head.body_bytes - self._filled
+        self.call = call  # None: it is refused once its body has arrived
+        self.missing = head.body_bytes
+        self.held = 0
+        if call is not None:
+            call.content = memoryview(bytearray(head.body_bytes))
 
     def take(self, data: memoryview) -> None:
         """Add what has come, no more than was missing."""
-        end = self._filled + len(data)
-        self.call.content[self._filled : end] = data
-        self._filled = end
+        if self.call is not None:
+            start = self.head.body_bytes - self.missing
+            self.call.content[start : start + len(data)] = data
+        self.missing -= len(data)
 
 
-class Connection(GuardedConnection):
-    """A connection whose requests wait for their turn; the plain ones among them are read and answered here."""
+class Connection(asyncio.Protocol):
+    """A connection, from its first byte to its last."""
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
+    transport: Transport
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        if not config.loaded:
+            config.load()
+        self.loop = _loop or asyncio.get_event_loop()
+        self.admitted = False  # the request that was begun last
+        self._config = config
+        self._state = server_state
+        self._app_state = app_state
+        self._dispatcher: Dispatcher = app_state["dispatcher"]
         self._turn = self._dispatcher.turn
         self._gate = self._dispatcher.gate
-        self._waiting: bytes | None = None  # what was read, and waits for its turn, or for the answer before
+        self._crowd = self._dispatcher.crowd
+        self._limits = self._dispatcher.limits
+        self._is_drawn = True  # by the lots that the gate draws among new requests
+        self._waiting = b""  # what was read
+        self._start = 0  # of what is left of it
         self._arriving: _Arriving | None = None
+        self._detour: Detour | None = None
         self._keep_alive = True  # after the answer that is being made
+        self._in_turn = False  # it waits for its turn
+        self._is_paused = False  # nothing is read
+        self._is_held = False  # the detour takes no more for now
+        self._is_blocked = False  # the client takes nothing for now
+        self._has_ended = False  # the client sends no more
+        self._is_told = False  # that the server stops
+        self._dropped = 0  # bytes since it sends no more itself
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        self.transport = transport
+        self._state.connections.add(self)  # type: ignore[arg-type]  # for uvicorn, one of its protocols
+        self._deadlines = Deadlines(self.loop, _seconds(self._limits), self._miss, self.transport.get_write_buffer_size)
+        self._crowd.welcome(self._state.connections)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._state.connections.discard(self)
+        self._deadlines.stop()
+        self._crowd.forget(self)
         self._release()
-        super().connection_lost(exc)
+        if self._detour is not None:
+            self._detour.connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         self._turn.enter(self.loop)
-        if self._last_words is not None:
+        phase = self._deadlines.phase
+        if phase is LEAVING:
+            self._drop(len(data))
             return
-        if self._waiting is not None:
-            self._waiting += data
-        elif self._phase is not IDLE:
-            self._receive(data)
-        elif not self._gate.may_wait():
-            self._begin(data, admitted=False)
-        elif len(data) <= _MAX_WAITING_BYTES:
-            self._phase = TURN
-            self._waiting = data
-            self._turn.wait(self)
+        self._waiting = self._waiting[self._start :] + data if self._waiting else data
+        self._start = 0
+        if self._in_turn or phase is WORK or self._is_held or self._is_blocked:
+            self._pause_reading()
+        elif phase is IDLE and not self._gate.may_wait():
+            self._is_drawn = False
+            self._go_on()
         else:
-            self._begin(data, admitted=self._gate.admits())
+            self._ask()
+
+    def eof_received(self) -> bool:
+        self._has_ended = True
+        is_busy = self._deadlines.phase is WORK or self._in_turn or bool(self._waiting and self._must_wait())
+        return is_busy and self._deadlines.phase is not LEAVING
+
+    def pause_writing(self) -> None:
+        self._is_blocked = True
+        self._crowd.hold(self, self.transport.get_write_buffer_size())
+        if self._detour is not None:
+            self._detour.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._is_blocked = False
+        self._crowd.release(self)
+        if self._detour is not None:
+            self._detour.resume_writing()
+        self._ask_again()
+
+    def shutdown(self) -> None:
+        """Be told by uvicorn that the server stops."""
+        self._is_told = True
+        if self._deadlines.phase is LEAVING:
+            self.loop.call_later(_STOPPING_SECONDS, self.transport.abort)
+        elif self._deadlines.phase is IDLE:  # what the client has sent already is read first
+            self.loop.call_later(_LAST_CHANCE_SECONDS, self._close_if_idle)
+        elif self._detour is not None and self._deadlines.phase is WORK:
+            self._detour.be_last()
+
+    def abort(self) -> None:
+        """Close it now, whatever waits."""
+        self.transport.abort()
+
+    def idle_since(self) -> float | None:
+        """When its last answer was given; None: something is asked."""
+        return self._deadlines.idle_since()
 
     def take_turn(self) -> None:
-        """Go on with what was read in this turn."""
-        data, self._waiting = self._waiting, None
-        self._phase = IDLE
-        if not data or self.transport.is_closing():
-            return
+        """Go on with what was read."""
+        self._in_turn = False
         try:
-            self._receive(data)
+            self._is_drawn = True
+            self._go_on()
         except Exception:
             logger.exception("A request could not be read.")
             self.transport.abort()
 
-    def _receive(self, data: bytes) -> None:
-        if self._arriving is not None:
-            self._read_on(self._arriving, data)
-            return
-        if self._phase is IDLE:
-            self._begin(data, admitted=self._gate.admits())
-        else:
-            self._parse(data)
+    # For the detour
 
-    def _begin(self, data: bytes, *, admitted: bool) -> None:
-        # Refusals would pile up before a client that does not read; uvicorn waits for it.
-        self.admitted = admitted or self.flow.write_paused
-        if not self.admitted and self._shed_ordinary(data):
-            return
-        head = read_plain_head(data)
-        if head is None or not self._begin_plain(head, data):
-            self._parse(data)
+    def is_leaving(self) -> bool:
+        return self._deadlines.phase is LEAVING or self.transport.is_closing()
 
-    def _shed_ordinary(self, data: bytes) -> bool:
-        """Shed an ordinary request, as cheaply as can be; there are many of them, or none would be refused."""
-        if self._stopping or (self._answers_other_origins and _ORIGIN.search(data)):
-            return False
-        target = ordinary_post(data)
-        if target is None:
-            return False
+    def is_stopping(self) -> bool:
+        return self._is_told
+
+    def admits(self, path: str) -> bool:
+        self._deadlines.enter(BODY)
+        if self.admitted or path in self._dispatcher.always_answered:
+            return True
         self._gate.count_shed()
-        template, size = _shed_lines(
-            self._dispatcher.shed_template(target.decode()), tuple(self.server_state.default_headers)
-        )
-        request_id = self._dispatcher.new_request_id()
-        self.transport.write(template % (size + len(request_id), request_id, request_id))
-        self._since = perf_counter()
-        return True
+        return False
 
-    def _begin_plain(self, head: PlainHead, data: bytes) -> bool:
-        """Answer a plain request, now or once its body is whole; False: it must go uvicorn's own way."""
-        missing = head.size + head.body_bytes - len(data)
-        if missing < 0 or head.size > self._max_head_bytes or self.flow.write_paused or self.root_path:
-            return False
-        if not self.admitted and head.path not in self._dispatcher.always_answered:
-            return False
-        match = self._dispatcher.routes.match(head.method, head.path)
-        if (
-            match is None
-            or head.body_bytes > match.max_bytes
-            or (self._answers_other_origins and b"origin" in head.fields)
-        ):
-            return False
-        call = self._dispatcher.call(head.path, head.query, head.fields)
-        call.started = self._turn.clock.began  # it has waited since then
-        if not (match.route.is_light(call, head.body_bytes) and self._dispatcher.permits(match.method, call)):
-            return False
-        if missing == 0:
-            call.content = memoryview(data)[head.size :]
-            self._answer(match, call, keep_alive=head.keep_alive)
-        else:
-            self._wait_for_body(head, match, call, data)
-        return True
+    def hold(self) -> None:
+        self._is_held = True
 
-    def _wait_for_body(self, head: PlainHead, match: Match, call: Call, data: bytes) -> None:
-        """Bodies that do not arrive in one piece are counted: many of them at once may fill the memory."""
-        try:
-            self._dispatcher.pending.add(head.body_bytes)
-        except OverCapacityError as error:
-            self._refuse(error, call)
+    def go_on(self) -> None:
+        self._is_held = False
+        self._ask_again()
+
+    def answered(self, *, keep_alive: bool) -> None:
+        self._finish(keep_alive=keep_alive)
+        self._ask_again()
+
+    def leave(self) -> None:
+        """Close in two steps (RFC 9112, 9.6): send nothing more, and read and drop what still comes."""
+        if self.is_leaving():
             return
-        self._arriving = _Arriving(head, match, call)
-        self._arriving.take(memoryview(data)[head.size :])
-        self._phase = BODY
-        self._since = perf_counter()
-
-    def _read_on(self, arriving: _Arriving, data: bytes) -> None:
-        missing = arriving.missing
-        arriving.take(memoryview(data)[:missing])
-        if arriving.missing:
-            return
-        self._release()
-        self._answer(arriving.match, arriving.call, keep_alive=arriving.head.keep_alive)
-        if len(data) > missing:  # the next request, in a pipeline
-            self.data_received(data[missing:])
-
-    def _answer(self, match: Match, call: Call, *, keep_alive: bool) -> None:
-        self._phase = WORK
         self._waiting = b""
-        self._keep_alive = keep_alive
-        self._dispatcher.answer_in_turn(match, call, self._answered)
+        self._release()
+        self._deadlines.enter(LEAVING)
+        if self._detour is not None:
+            self._detour.abandon()
+        if self._has_ended or not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        self.transport.write_eof()
+        self._crowd.begin_leaving(self)
+        self._resume_reading()
+        if self._is_told:
+            self.loop.call_later(_STOPPING_SECONDS, self.transport.abort)
+
+    # What is read
+
+    def _must_wait(self) -> bool:
+        return self._deadlines.phase is WORK or self._is_held or self._is_blocked
+
+    def _ask(self) -> None:
+        """Go on in this turn; between two turns, in the next one."""
+        self._in_turn = True
+        self._turn.wait(self)
+
+    def _ask_anew(self) -> None:
+        self._turn.enter(self.loop)
+        self._ask()
+
+    def _ask_again(self, *, in_turn: bool = False) -> None:
+        """Go on in the next turn, where there is something to go on with."""
+        if self._in_turn or self._must_wait() or self.is_leaving():
+            return
+        if not self._waiting:
+            self._rest()
+        elif in_turn:
+            self._in_turn = True
+            self._turn.later(self._ask_anew)
+        else:
+            self._ask_anew()
+
+    def _go_on(self) -> None:
+        if self._must_wait() or self.is_leaving():
+            return
+        try:
+            if self._deadlines.phase is IDLE:
+                self._begin()
+            elif self._arriving is not None:
+                self._read_plain_body(self._arriving)
+            elif self._detour is not None:
+                self._feed(self._detour)
+        except RequestError as error:
+            self._refuse(error)
+        if not (self._in_turn or self._must_wait() or self.is_leaving()):
+            self._rest()
+
+    def _rest(self) -> None:
+        """Wait for more; where there will be none, the connection is at its end."""
+        if self._has_ended:
+            self.leave()
+        else:
+            self._resume_reading()
+
+    def _begin(self) -> None:
+        """Begin with the next request, if its head is there."""
+        data = self._waiting
+        if data.startswith(b"\r\n", self._start):
+            self._start += len(_EMPTY_LINES.match(data, self._start)[0])  # type: ignore[index]  # it matches nothing, too
+        if self._start == len(data):
+            self._consume(len(data))
+            return
+        self.admitted = self._is_drawn and self._gate.admits()
+        head = read_plain_head(data, self._start)
+        if head is None or head.size > self._limits.max_head_bytes or not self._begin_plain(head):
+            self._begin_detour()
+
+    def _consume(self, end: int) -> None:
+        self._start = end
+        if end == len(self._waiting):
+            self._waiting = b""
+            self._start = 0
+
+    def _begin_plain(self, head: PlainHead) -> bool:
+        """Answer a plain request, now or once its body is whole; False: it must take the detour."""
+        if self._config.root_path or (self._dispatcher.answers_other_origins and b"origin" in head.fields):
+            return False
+        match, call = None, None
+        if self.admitted or head.path in self._dispatcher.always_answered:
+            match = self._dispatcher.routes.match(head.method, head.path)
+            if match is None or head.body_bytes > match.max_bytes:
+                return False
+            call = self._dispatcher.call(head.path, head.query, head.fields)
+            call.started = self._turn.clock.began  # it has waited since then
+            if not (match.route.is_light(call, head.body_bytes) and self._dispatcher.permits(match.method, call)):
+                return False
+        elif head.body_bytes > _FED_AT_ONCE:
+            return False
+        self._consume(self._start + head.size)
+        if len(self._waiting) - self._start >= head.body_bytes:
+            end = self._start + head.body_bytes
+            if call is not None:
+                call.content = memoryview(self._waiting)[self._start : end]
+            self._consume(end)
+            self._answer(head, match, call)
+        else:
+            self._arriving = _Arriving(head, match, call)
+            self._deadlines.enter(BODY)
+            self._read_plain_body(self._arriving)
+        return True
+
+    def _read_plain_body(self, arriving: _Arriving) -> None:
+        data = memoryview(self._waiting)[self._start : self._start + arriving.missing]
+        if arriving.call is not None:
+            self._dispatcher.pending.add(len(data))
+            arriving.held += len(data)
+        arriving.take(data)
+        self._consume(self._start + len(data))
+        if not arriving.missing:
+            self._release()
+            self._answer(arriving.head, arriving.match, arriving.call)
+
+    def _answer(self, head: PlainHead, match: Match | None, call: Call | None) -> None:
+        self._keep_alive = head.keep_alive
+        if match is None or call is None:
+            self._shed(head)
+        else:
+            self._deadlines.enter(WORK)
+            self._dispatcher.answer_in_turn(match, call, self._answered)
 
     def _answered(self, answer: Answer | None) -> None:
-        later, self._waiting = self._waiting, None
         if answer is None:
             self.transport.abort()
         elif not self.transport.is_closing():
-            self._finish(answer, keep_alive=self._keep_alive)
-            if later and not self.transport.is_closing():
-                self._receive(later)
+            self._write(answer, keep_alive=self._keep_alive)
 
-    def _end(self, error: RequestError) -> None:
-        if self._arriving is None:
-            super()._end(error)
+    def _shed(self, head: PlainHead) -> None:
+        """Shed a plain request, as cheaply as can be; there are many of them, or none would be refused."""
+        self._gate.count_shed()
+        request_id = self._dispatcher.request_id(head.fields)
+        template, size = _shed_lines(self._dispatcher.shed_template(head.path), tuple(self._state.default_headers))
+        last = b"" if self._keep_alive else b"connection: close\r\n"
+        self.transport.write(template % (last, size + len(request_id), request_id, request_id))
+        self._finish(keep_alive=self._keep_alive)
+        self._ask_again(in_turn=True)
+
+    def _begin_detour(self) -> None:
+        if self._detour is None:
+            self._detour = Detour(
+                self,
+                self._limits.max_head_bytes,
+                config=self._config,
+                server_state=self._state,
+                app_state=self._app_state,
+                _loop=self.loop,
+            )
+        self._detour.begin()
+        self._deadlines.enter(HEAD)
+        self._feed(self._detour)
+
+    def _feed(self, detour: Detour) -> None:
+        """Give the detour what is there of its request, and a bounded amount of it in one turn."""
+        limit = self._start + _FED_AT_ONCE
+        while not (detour.is_whole or self._is_held or self._start >= limit):
+            end = self._start + detour.missing if detour.missing else _end_of_section(self._waiting, self._start)
+            piece = self._waiting[self._start : end]
+            if not piece:
+                break
+            self._consume(self._start + len(piece))
+            detour.feed(piece)
+        if detour.is_whole:
+            self._deadlines.enter(WORK)
+        elif self._start >= limit:
+            self._ask_again(in_turn=True)
+
+    # What ends it
+
+    def _finish(self, *, keep_alive: bool) -> None:
+        """Go over to the next request."""
+        if keep_alive and not self._is_told:
+            self._deadlines.enter(IDLE)
         else:
-            self._refuse(error, self._arriving.call)
+            self.leave()
+
+    def _refuse(self, error: RequestError) -> None:
+        """Answer a request that can't be read with a problem document, and close."""
+        detour = self._detour if self._deadlines.phase is not IDLE and self._arriving is None else None
+        if detour is not None and detour.has_answered():
+            self.leave()  # an answer is not disturbed by another
+            return
+        call = self._arriving.call if self._arriving is not None else None
+        if call is None:
+            path, fields = ("", {}) if detour is None else (detour.path(), dict(detour.headers))
+            call = self._dispatcher.call(path, b"", fields)
+        self._write(self._dispatcher.refuse(call, error), keep_alive=False)
+
+    def _write(self, answer: Answer, *, keep_alive: bool) -> None:
+        closes = _CLOSE in answer.headers
+        self.transport.write(
+            b"%b%bcontent-length: %d\r\n%b%bx-request-id: %b\r\n\r\n%b"
+            % (
+                STATUS_LINES[answer.status],
+                _lines(tuple(self._state.default_headers)),
+                len(answer.content),
+                _lines(answer.headers),
+                b"" if closes or (keep_alive and not self._is_told) else b"connection: close\r\n",
+                answer.request_id,
+                answer.content,
+            )
+        )
+        self._state.total_requests += 1
+        self._finish(keep_alive=keep_alive and not closes)
+        self._ask_again(in_turn=True)
+
+    def _miss(self, phase: Phase) -> None:
+        """End what has taken too long."""
+        if phase in (IDLE, LEAVING):
+            self.transport.abort()
+            return
+        seconds = _seconds(self._limits)[phase]
+        self._refuse(SlowRequestError(f"{phase.value.capitalize()} did not arrive within {seconds:g} s."))
+
+    def _close_if_idle(self) -> None:
+        if self._deadlines.phase is IDLE and not self._waiting:
+            self.transport.close()
+
+    def _drop(self, size: int) -> None:
+        self._dropped += size
+        if self._dropped > _LEAVING_BYTES:
+            self.transport.abort()
 
     def _release(self) -> None:
         if self._arriving is not None:
-            self._dispatcher.pending.remove(self._arriving.head.body_bytes)
+            self._dispatcher.pending.remove(self._arriving.held)
             self._arriving = None
+
+    def _pause_reading(self) -> None:
+        if not self._is_paused:
+            self._is_paused = True
+            self.transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if self._is_paused and not self._has_ended:
+            self._is_paused = False
+            self.transport.resume_reading()
+
+
+def _end_of_section(data: bytes, start: int) -> int:
+    """How far a head, or a body in chunks, may be read so that nothing is read of what follows it.
+
+    Both end with an empty line: up to the first one, or to what may become one.
+    """
+    end = data.find(_EMPTY_LINE, start)
+    if end >= 0:
+        return end + len(_EMPTY_LINE)
+    return next(len(data) - size for size in (3, 2, 1, 0) if data.endswith(_EMPTY_LINE[:size]))
+
+
+@lru_cache(maxsize=4)
+def _seconds(limits: Limits) -> dict[Phase, float]:
+    return {
+        IDLE: limits.idle_seconds,
+        HEAD: limits.head_seconds,
+        BODY: limits.body_seconds,
+        WORK: math.inf,
+        LEAVING: _LEAVING_SECONDS,
+    }
+
+
+@lru_cache(maxsize=256)
+def _lines(fields: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    return lines(fields)
 
 
 @lru_cache(maxsize=4)
 def _shed_lines(answer: Answer, default_headers: tuple[tuple[bytes, bytes], ...]) -> tuple[bytes, int]:
-    """All of it but the length and, twice, the request's id; and the length without the id."""
+    """All of it but the field Connection, the length and, twice, the request's id; and the length without the id."""
     fields = lines(default_headers), lines(answer.headers)
-    head = b"%b%b%bcontent-length: %%d\r\nx-request-id: %%b\r\n\r\n" % (STATUS_LINES[answer.status], *fields)
+    head = b"%b%b%b%%bcontent-length: %%d\r\nx-request-id: %%b\r\n\r\n" % (STATUS_LINES[answer.status], *fields)
     return head + answer.content, len(answer.content % b"")

@@ -8,7 +8,7 @@ tests hold the two against each other.
 import re
 from typing import NamedTuple
 
-__all__ = ["PlainHead", "ordinary_post", "read_plain_head"]
+__all__ = ["HOST", "MAX_FIELDS", "PlainHead", "read_plain_head"]
 
 # Nothing in these is tried twice: the quantifiers are possessive.
 _NAME = rb"[!#-'*+\-.^_`|~0-9A-Za-z]++"
@@ -16,16 +16,11 @@ _HEAD = re.compile(
     rb"(GET|POST) (/[!$&-;=@-Z_a-z~]*+)(?:\?([!$-;=?-Z_a-z~]*+))? HTTP/1\.1"
     rb"((?:\r\n%b: (?:[!-~][\t -~]*+)?+)*+)\r\n\r\n" % _NAME
 )
-_ORDINARY_FIELDS = (
-    rb"(?:(?!(?i:connection: (?!keep-alive\r)|content-length:|expect:|proxy-connection:|transfer-encoding:|upgrade:|"
-    rb"x-request-id:))%b: [\t -~]*+\r\n)*+" % _NAME
-)
-_ORDINARY_POST = re.compile(
-    rb"POST (/[!-~]*+) HTTP/1\.1\r\n%b(?i:content-length): ([0-9]{1,9})\r\n%b\r\n"
-    % (_ORDINARY_FIELDS, _ORDINARY_FIELDS)
-)
 _ENDS_IN_SPACE = re.compile(rb"[\t ]\r")
 _NEVER_PLAIN = frozenset({b"expect", b"proxy-connection", b"transfer-encoding", b"upgrade"})
+MAX_FIELDS = 100  # of a head
+# A host as RFC 3986 writes it, and a port; a user has no place here (RFC 9110, 4.2.4).
+HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]++\]|[0-9A-Za-z\-._~!$&'()*+,;=%]*+)(?::[0-9]{0,5})?")
 _KEEPS_ALIVE = {b"": True, b"keep-alive": True, b"close": False}  # by what the field Connection says
 _MAX_LENGTH_DIGITS = 9
 
@@ -42,9 +37,9 @@ class PlainHead(NamedTuple):
     size: int  # of the head, in bytes, with the empty line at its end
 
 
-def read_plain_head(data: bytes) -> PlainHead | None:
-    """Read the head that `data` begins with; None: it is not whole, or not plain."""
-    head = _HEAD.match(data)
+def read_plain_head(data: bytes, start: int = 0) -> PlainHead | None:
+    """Read the head that begins at `start`; None: it is not whole, or not plain."""
+    head = _HEAD.match(data, start)
     if head is None:
         return None
     method, path, query, block = head.groups(b"")
@@ -58,6 +53,8 @@ def read_plain_head(data: bytes) -> PlainHead | None:
     keep_alive = _KEEPS_ALIVE.get(fields.get(b"connection", b"").lower())
     if (
         keep_alive is None
+        or len(lines) > MAX_FIELDS
+        or not HOST.fullmatch(fields.get(b"host", b"/"))
         or len(fields) < len(lines)  # one is there twice
         or not _NEVER_PLAIN.isdisjoint(fields)
         or not length.isdigit()
@@ -65,13 +62,4 @@ def read_plain_head(data: bytes) -> PlainHead | None:
         or _ENDS_IN_SPACE.search(head[0])
     ):
         return None
-    return PlainHead(method, path.decode("ascii"), query, fields, int(length), keep_alive, head.end())
-
-
-def ordinary_post(data: bytes) -> bytes | None:
-    """The target of a plain POST request that is all of `data` and needs no other answer than the next one; else None.
-
-    What is turned away need not be read any further, and must not cost more.
-    """
-    head = _ORDINARY_POST.match(data)
-    return head[1] if head is not None and head.end() + int(head[2]) == len(data) else None
+    return PlainHead(method, path.decode("ascii"), query, fields, int(length), keep_alive, head.end() - start)
