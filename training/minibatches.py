@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from training.sgd import random_stream
+from training.seeds import random_stream
 from training.splits import BLOCK, FileSplit, Split
 
 __all__ = ["MIXED_BLOCKS", "InMemory", "Minibatches", "Streamed", "minibatches"]

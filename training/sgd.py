@@ -13,16 +13,12 @@ from torch import Tensor
 from app.classifier.softmax import PIXELS, SoftmaxRegression
 from training.processes import ALONE, Processes
 from training.recipes import Recipe
+from training.seeds import random_stream
 
-__all__ = ["COLUMNS", "Sgd", "random_stream"]
+__all__ = ["COLUMNS", "Sgd"]
 
 COLUMNS = PIXELS + 1
 _INITIAL_DEVIATION = 0.01  # of the weights, as in "Dive into Deep Learning", section 4.4
-
-
-def random_stream(seed: int, number: int, device: torch.device) -> torch.Generator:
-    """Stream 0 of a seed draws the initial weights, stream e shuffles epoch e: a resumed run needs no random state."""
-    return torch.Generator(device).manual_seed((seed << 24) + number)
 
 
 class Sgd:
