@@ -11,8 +11,8 @@ from app.classifier.intervals import wilson_interval
 from app.classifier.metadata import ClassScores, CoverageScores, Evaluation
 from app.classifier.pixel_statistics import PixelStatistics
 from app.classifier.softmax import SoftmaxRegression, to_inputs
+from training.data.splits import FileSplit, Split
 from training.errors import DivergedError
-from training.splits import FileSplit, Split
 
 __all__ = ["calibrate", "evaluate", "logits_of", "pixel_statistics"]
 

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from app.classifier.softmax import PIXELS, SoftmaxRegression
 from training.checkpoints import Checkpoint
+from training.data.minibatches import InMemory, Minibatches, minibatches
+from training.data.splits import FileSplit, Split
 from training.errors import DivergedError
-from training.minibatches import InMemory, Minibatches, minibatches
 from training.processes import ALONE, Processes
 from training.recipes import Recipe
 from training.scores import EpochScores, sums
 from training.sgd import COLUMNS, Sgd
-from training.splits import FileSplit, Split
 
 __all__ = ["Fit"]
 

@@ -8,9 +8,10 @@ import torch
 import typer
 
 from app.classifier.metadata import Evaluation
-from training.catalog import DataOptions, load_dataset
 from training.checkpoints import FILE_NAME, load_checkpoint, save_checkpoint
-from training.datasets import is_text
+from training.data.catalog import DataOptions, load_dataset
+from training.data.datasets import is_text
+from training.data.splits import split_off
 from training.devices import DeviceChoice, choose_device, choose_threads
 from training.display import note, print_json, show_epochs
 from training.errors import TrainingError
@@ -19,7 +20,6 @@ from training.fit import Fit
 from training.processes import Processes, join
 from training.publishing import publish
 from training.recipes import Recipe
-from training.splits import split_off
 
 __all__ = ["Job"]
 

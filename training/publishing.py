@@ -15,7 +15,7 @@ from app.classifier.metadata import Evaluation, Metadata
 from app.classifier.pixel_statistics import PixelStatistics
 from app.classifier.softmax import SoftmaxRegression
 from training.card import write_card
-from training.datasets import Dataset
+from training.data.datasets import Dataset
 from training.recipes import Recipe
 from training.report import write_report
 from training.scores import EpochScores

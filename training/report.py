@@ -14,9 +14,9 @@ from torch import Tensor
 
 from app.classifier.metadata import Evaluation
 from app.classifier.softmax import SIDE, SoftmaxRegression
+from training.data.splits import FileSplit, Split
 from training.evaluation import logits_of
 from training.scores import EpochScores
-from training.splits import FileSplit, Split
 
 __all__ = ["PICTURES", "write_report"]
 

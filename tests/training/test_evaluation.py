@@ -5,8 +5,8 @@ import torch
 
 from app.classifier.intervals import wilson_interval
 from app.classifier.softmax import SoftmaxRegression
+from training.data.splits import Split
 from training.evaluation import evaluate
-from training.splits import Split
 
 
 def brightness_model() -> SoftmaxRegression:

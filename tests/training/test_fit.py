@@ -5,12 +5,12 @@ import torch
 
 from app.classifier.softmax import SoftmaxRegression
 from tests.training.conftest import make_split
+from training.data.splits import Split
 from training.errors import DivergedError
 from training.evaluation import evaluate
 from training.fit import Fit
 from training.recipes import Recipe
 from training.scores import EpochScores
-from training.splits import Split
 
 CPU = torch.device("cpu")
 NOTHING = make_split(0)

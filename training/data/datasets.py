@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from training.errors import DataError
-from training.splits import FileSplit, Split
+from training.data.splits import FileSplit, Split
 
 __all__ = ["Dataset", "check", "is_text"]
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from training.seeds import random_stream
-from training.splits import BLOCK, FileSplit, Split
+from training.data.splits import BLOCK, FileSplit, Split
 
 __all__ = ["MIXED_BLOCKS", "InMemory", "Minibatches", "Streamed", "minibatches"]
 

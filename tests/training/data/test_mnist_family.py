@@ -8,10 +8,10 @@ from torch import Tensor
 
 from app.classifier.softmax import SIDE
 from tests.training.conftest import make_split, write_idx
-from training.catalog import DataOptions, load_dataset
-from training.datasets import Dataset
-from training.mnist_family import FAMILY
-from training.splits import Split
+from training.data.catalog import DataOptions, load_dataset
+from training.data.datasets import Dataset
+from training.data.mnist_family import FAMILY
+from training.data.splits import Split
 
 DIGITS = "0123456789"
 UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 
 from tests.training.conftest import make_split, write_idx
-from training.catalog import DataOptions, entries, load_dataset
-from training.datasets import Dataset
+from training.data.catalog import DataOptions, entries, load_dataset
+from training.data.datasets import Dataset
 from training.errors import DataError
-from training.splits import BLOCK, FileSplit, Split
+from training.data.splits import BLOCK, FileSplit, Split
 
 
 def load(name: str, folder: Path = Path("nowhere"), **options: bool) -> Dataset:

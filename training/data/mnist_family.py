@@ -7,9 +7,9 @@ from typing import Any
 from torch import Tensor
 
 from app.classifier.softmax import PIXELS, SIDE
-from training.datasets import Dataset
+from training.data.datasets import Dataset
 from training.errors import DataError
-from training.splits import Split
+from training.data.splits import Split
 
 __all__ = ["FAMILY", "load_mnist"]
 

@@ -16,9 +16,9 @@ from numpy.lib import format as npy_format
 from app.classifier.errors import ImageError
 from app.classifier.images import read_pixels, stack
 from app.classifier.softmax import PIXELS, SIDE
-from training.datasets import Dataset
+from training.data.datasets import Dataset
 from training.errors import DataError
-from training.splits import FileSplit, Split, split_off
+from training.data.splits import FileSplit, Split, split_off
 
 __all__ = ["load_folder", "load_npy"]
 

@@ -5,7 +5,7 @@ import torch
 
 from tests.training.conftest import make_split
 from training.errors import DataError
-from training.splits import Split, split_off
+from training.data.splits import Split, split_off
 
 
 def test_each_class_gives_the_same_share() -> None:

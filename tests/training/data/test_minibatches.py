@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from tests.training.conftest import make_split
-from training.minibatches import Minibatches, minibatches
-from training.splits import BLOCK, FileSplit, Split
+from training.data.minibatches import Minibatches, minibatches
+from training.data.splits import BLOCK, FileSplit, Split
 
 CPU = torch.device("cpu")
 COUNT = 2 * BLOCK + 100

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.datasets import Dataset, check
+from training.data.datasets import Dataset, check
 from training.errors import DataError
-from training.local_files import load_folder, load_npy
-from training.mnist_family import FAMILY, load_mnist
+from training.data.local_files import load_folder, load_npy
+from training.data.mnist_family import FAMILY, load_mnist
 
 __all__ = ["DataOptions", "entries", "load_dataset"]
 
