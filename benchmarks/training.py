@@ -32,11 +32,11 @@ from torchvision.transforms import ToTensor
 from training.data.catalog import DataOptions, load_dataset
 from training.data.datasets import Dataset
 from training.data.splits import Split
-from training.devices import choose_threads
 from training.evaluation import evaluate
-from training.fit import Fit
-from training.recipes import Recipe
-from training.sweep import grid
+from training.fitting.devices import choose_threads
+from training.fitting.fit import Fit
+from training.fitting.recipes import Recipe
+from training.fitting.sweep import grid
 
 R = TypeVar("R")
 TARGET = 0.84

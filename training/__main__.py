@@ -22,14 +22,14 @@ from app.classifier import artifact
 from app.classifier.errors import ClassifierError
 from training.data.catalog import DataOptions, entries, load_dataset
 from training.data.splits import split_off
-from training.devices import DeviceChoice, choose_device, choose_threads
 from training.display import note, show_epochs, show_evaluation, show_ranking, show_rows
 from training.errors import RecipeError, TrainingError
 from training.evaluation import evaluate as measure
-from training.fit import Fit
+from training.fitting.devices import DeviceChoice, choose_device, choose_threads
+from training.fitting.fit import Fit
+from training.fitting.recipes import Recipe, Schedule
+from training.fitting.sweep import grid, rank
 from training.jobs import Job
-from training.recipes import Recipe, Schedule
-from training.sweep import grid, rank
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 

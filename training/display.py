@@ -12,8 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from app.classifier.metadata import Evaluation
-from training.scores import EpochScores
-from training.sweep import Ranked
+from training.fitting.scores import EpochScores
+from training.fitting.sweep import Ranked
 
 __all__ = ["note", "print_json", "show_epochs", "show_evaluation", "show_ranking", "show_rows"]
 

@@ -16,9 +16,9 @@ from app.classifier.pixel_statistics import PixelStatistics
 from app.classifier.softmax import SoftmaxRegression
 from training.card import write_card
 from training.data.datasets import Dataset
-from training.recipes import Recipe
+from training.fitting.recipes import Recipe
+from training.fitting.scores import EpochScores
 from training.report import write_report
-from training.scores import EpochScores
 
 __all__ = ["publish"]
 

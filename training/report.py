@@ -16,7 +16,7 @@ from app.classifier.metadata import Evaluation
 from app.classifier.softmax import SIDE, SoftmaxRegression
 from training.data.splits import FileSplit, Split
 from training.evaluation import logits_of
-from training.scores import EpochScores
+from training.fitting.scores import EpochScores
 
 __all__ = ["PICTURES", "write_report"]
 

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from app.classifier.softmax import PIXELS, SoftmaxRegression
-from training.checkpoints import Checkpoint
 from training.data.minibatches import InMemory, Minibatches, minibatches
 from training.data.splits import FileSplit, Split
 from training.errors import DivergedError
-from training.processes import ALONE, Processes
-from training.recipes import Recipe
-from training.scores import EpochScores, sums
-from training.sgd import COLUMNS, Sgd
+from training.fitting.checkpoints import Checkpoint
+from training.fitting.processes import ALONE, Processes
+from training.fitting.recipes import Recipe
+from training.fitting.scores import EpochScores, sums
+from training.fitting.sgd import COLUMNS, Sgd
 
 __all__ = ["Fit"]
 

@@ -8,9 +8,9 @@ from tests.training.conftest import make_split
 from training.data.splits import Split
 from training.errors import DivergedError
 from training.evaluation import evaluate
-from training.fit import Fit
-from training.recipes import Recipe
-from training.scores import EpochScores
+from training.fitting.fit import Fit
+from training.fitting.recipes import Recipe
+from training.fitting.scores import EpochScores
 
 CPU = torch.device("cpu")
 NOTHING = make_split(0)

@@ -8,10 +8,10 @@ import torch
 
 from app.classifier import artifact
 from tests.training.conftest import CommandLine, make_split
-from training.checkpoints import FILE_NAME, load_checkpoint, save_checkpoint
 from training.errors import CheckpointError
-from training.fit import Fit
-from training.recipes import Recipe
+from training.fitting.checkpoints import FILE_NAME, load_checkpoint, save_checkpoint
+from training.fitting.fit import Fit
+from training.fitting.recipes import Recipe
 
 
 def new_fit() -> Fit:

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from tests.training.conftest import make_split
-from training.fit import Fit
-from training.recipes import Recipe
+from training.fitting.fit import Fit
+from training.fitting.recipes import Recipe
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from app.classifier.softmax import PIXELS, SoftmaxRegression
-from training.processes import ALONE, Processes
-from training.recipes import Recipe
+from training.fitting.processes import ALONE, Processes
+from training.fitting.recipes import Recipe
 from training.seeds import random_stream
 
 __all__ = ["COLUMNS", "Sgd"]

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from training.errors import RecipeError
-from training.recipes import Recipe, Schedule
+from training.fitting.recipes import Recipe, Schedule
 
 
 def test_a_constant_schedule_keeps_the_rate() -> None:

@@ -13,8 +13,8 @@ import torch
 from app.classifier import artifact
 from tests.conftest import REPOSITORY
 from tests.training.conftest import CommandLine
-from training.checkpoints import FILE_NAME
-from training.processes import ALONE, Processes
+from training.fitting.checkpoints import FILE_NAME
+from training.fitting.processes import ALONE, Processes
 
 
 def test_the_parts_of_a_minibatch_are_disjoint_and_make_up_the_whole() -> None:

@@ -6,8 +6,8 @@ from itertools import product
 from math import isfinite
 
 from app.classifier.intervals import wilson_interval
-from training.recipes import Recipe
-from training.scores import EpochScores
+from training.fitting.recipes import Recipe
+from training.fitting.scores import EpochScores
 
 __all__ = ["Ranked", "grid", "rank"]
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from app.classifier.artifact import replace_file
 from training.errors import CheckpointError
-from training.scores import EpochScores
+from training.fitting.scores import EpochScores
 
 __all__ = ["FILE_NAME", "Checkpoint", "load_checkpoint", "save_checkpoint"]
 

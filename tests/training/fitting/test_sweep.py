@@ -3,9 +3,9 @@
 import torch
 
 from tests.training.conftest import make_split
-from training.fit import Fit
-from training.recipes import Recipe
-from training.sweep import grid, rank
+from training.fitting.fit import Fit
+from training.fitting.recipes import Recipe
+from training.fitting.sweep import grid, rank
 
 CPU = torch.device("cpu")
 

@@ -7,8 +7,8 @@ from torch.nn import functional
 
 from app.classifier.softmax import to_inputs
 from tests.training.conftest import make_split
-from training.recipes import Recipe
-from training.sgd import Sgd
+from training.fitting.recipes import Recipe
+from training.fitting.sgd import Sgd
 
 CPU = torch.device("cpu")
 
