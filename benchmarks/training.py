@@ -32,11 +32,11 @@ from torchvision.transforms import ToTensor
 from training.data.catalog import DataOptions, load_dataset
 from training.data.datasets import Dataset
 from training.data.splits import Split
-from training.evaluation import evaluate
 from training.fitting.devices import choose_threads
 from training.fitting.fit import Fit
 from training.fitting.recipes import Recipe
 from training.fitting.sweep import grid
+from training.results.evaluation import evaluate
 
 R = TypeVar("R")
 TARGET = 0.84

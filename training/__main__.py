@@ -24,12 +24,12 @@ from training.data.catalog import DataOptions, entries, load_dataset
 from training.data.splits import split_off
 from training.display import note, show_epochs, show_evaluation, show_ranking, show_rows
 from training.errors import RecipeError, TrainingError
-from training.evaluation import evaluate as measure
 from training.fitting.devices import DeviceChoice, choose_device, choose_threads
 from training.fitting.fit import Fit
 from training.fitting.recipes import Recipe, Schedule
 from training.fitting.sweep import grid, rank
 from training.jobs import Job
+from training.results.evaluation import evaluate as measure
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 

@@ -13,13 +13,13 @@ from training.data.datasets import is_text
 from training.data.splits import split_off
 from training.display import note, print_json, show_epochs
 from training.errors import TrainingError
-from training.evaluation import calibrate, evaluate, pixel_statistics
 from training.fitting.checkpoints import FILE_NAME, load_checkpoint, save_checkpoint
 from training.fitting.devices import DeviceChoice, choose_device, choose_threads
 from training.fitting.fit import Fit
 from training.fitting.processes import Processes, join
 from training.fitting.recipes import Recipe
-from training.publishing import publish
+from training.results.evaluation import calibrate, evaluate, pixel_statistics
+from training.results.publishing import publish
 
 __all__ = ["Job"]
 

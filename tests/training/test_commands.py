@@ -11,7 +11,7 @@ import torch
 from app.classifier import artifact
 from tests.conftest import make_metadata, make_model
 from tests.training.conftest import CommandLine
-from training.report import PICTURES
+from training.results.report import PICTURES
 
 
 def test_fit_saves_a_model_that_serving_loads(training: CommandLine, data_dir: Path, tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ from app.classifier.softmax import SoftmaxRegression
 from tests.training.conftest import make_split
 from training.data.splits import Split
 from training.errors import DivergedError
-from training.evaluation import evaluate
 from training.fitting.fit import Fit
 from training.fitting.recipes import Recipe
 from training.fitting.scores import EpochScores
+from training.results.evaluation import evaluate
 
 CPU = torch.device("cpu")
 NOTHING = make_split(0)

@@ -15,8 +15,8 @@ from torch import Tensor
 from app.classifier.metadata import Evaluation
 from app.classifier.softmax import SIDE, SoftmaxRegression
 from training.data.splits import FileSplit, Split
-from training.evaluation import logits_of
 from training.fitting.scores import EpochScores
+from training.results.evaluation import logits_of
 
 __all__ = ["PICTURES", "write_report"]
 

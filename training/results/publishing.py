@@ -14,11 +14,11 @@ from app.classifier.conformal import ConformalScores
 from app.classifier.metadata import Evaluation, Metadata
 from app.classifier.pixel_statistics import PixelStatistics
 from app.classifier.softmax import SoftmaxRegression
-from training.card import write_card
 from training.data.datasets import Dataset
 from training.fitting.recipes import Recipe
 from training.fitting.scores import EpochScores
-from training.report import write_report
+from training.results.card import write_card
+from training.results.report import write_report
 
 __all__ = ["publish"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from app.classifier.metadata import ClassScores, Evaluation, Metadata
-from training.report import PICTURES
+from training.results.report import PICTURES
 
 __all__ = ["write_card"]
 

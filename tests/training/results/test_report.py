@@ -8,9 +8,9 @@ from PIL import Image
 from app.classifier.softmax import SoftmaxRegression
 from tests.training.conftest import make_split
 from training.data.splits import Split
-from training.evaluation import evaluate
 from training.fitting.scores import EpochScores
-from training.report import PICTURES, write_report
+from training.results.evaluation import evaluate
+from training.results.report import PICTURES, write_report
 
 
 def test_each_picture_is_written_whatever_the_number_of_classes(tmp_path: Path) -> None:

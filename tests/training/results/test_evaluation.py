@@ -6,7 +6,7 @@ import torch
 from app.classifier.intervals import wilson_interval
 from app.classifier.softmax import SoftmaxRegression
 from training.data.splits import Split
-from training.evaluation import evaluate
+from training.results.evaluation import evaluate
 
 
 def brightness_model() -> SoftmaxRegression:
