@@ -1,9 +1,11 @@
 """The data sets that torchvision knows in MNIST's format: downloaded once, each download's MD5 checked."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from app.classifier.softmax import PIXELS, SIDE
@@ -14,6 +16,11 @@ from training.data.splits import Split
 __all__ = ["FAMILY", "load_mnist"]
 
 _DIGITS = tuple("0123456789")
+_KANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
+_GARMENTS = (
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +39,9 @@ def _emnist(split: str, summary: str, first_class: int = 0) -> _Member:
 
 
 FAMILY = {
-    "fashion-mnist": _Member("FashionMNIST", "10 kinds of garments, 60,000 + 10,000 images"),
+    "fashion-mnist": _Member("FashionMNIST", "10 kinds of garments, 60,000 + 10,000 images", labels=_GARMENTS),
     "mnist": _Member("MNIST", "handwritten digits, 60,000 + 10,000 images", labels=_DIGITS),
-    "kmnist": _Member("KMNIST", "10 cursive Japanese characters, 60,000 + 10,000 images"),
+    "kmnist": _Member("KMNIST", "10 cursive Japanese characters, 60,000 + 10,000 images", labels=_KANA),
     "qmnist": _Member("QMNIST", "MNIST with its whole test set, 60,000 + 60,000 images", labels=_DIGITS),
     "emnist-byclass": _emnist("byclass", "digits, upper- and lower-case letters, 697,932 + 116,323 images"),
     "emnist-bymerge": _emnist("bymerge", "the same, look-alike cases merged into 47 classes"),
@@ -52,6 +59,9 @@ def load_mnist(name: str, folder: Path) -> Dataset:
         DataError: its files are neither there nor to be had, or they are damaged.
     """
     member = FAMILY[name]
+    unpacked = _unpacked(name, member, folder / member.type_name / "raw")
+    if unpacked:
+        return unpacked
     try:
         train, test = (_open(member, folder, train=train) for train in (True, False))
     except Exception as error:  # torchvision raises whatever its parsers, archives and the network raise
@@ -69,7 +79,29 @@ def load_mnist(name: str, folder: Path) -> Dataset:
                 f"{name}'s files in {folder / member.type_name / 'raw'} are not of one data set: images "
                 f"{list(part.data.shape)}, {len(part.targets)} labels."
             )
-    return Dataset(name, labels, *(_split(member, part.data, part.targets) for part in (train, test)))
+    return Dataset(name, labels, _split(member, train.data, train.targets), _split(member, test.data, test.targets))
+
+
+def _unpacked(name: str, member: _Member, raw: Path) -> Dataset | None:
+    """The plainest case, without torchvision, whose import takes longer than all else: files that it has unpacked."""
+    if member.labels is None or member.split is not None or member.type_name == "QMNIST":
+        return None
+    parts = [[_idx(raw / f"{part}-{kind}-ubyte") for kind in ("images-idx3", "labels-idx1")] for part in ("train", "t10k")]
+    splits = [
+        Split(images.view(-1, PIXELS), labels.long())
+        for images, labels in parts
+        if images is not None and labels is not None and images.shape == (len(labels), SIDE, SIDE)
+    ]
+    return Dataset(name, member.labels, splits[0], splits[1]) if len(splits) == 2 else None
+
+
+def _idx(path: Path) -> Tensor | None:
+    """A whole uint8 file in MNIST's format: 0, 0, 8, dimensions, their sizes, the bytes; None: it is not one."""
+    content = path.read_bytes() if path.is_file() else b""
+    dimensions = content[3] if content[:3] == b"\x00\x00\x08" and len(content) > 3 else 0
+    sizes = [int.from_bytes(content[4 + 4 * number : 8 + 4 * number], "big") for number in range(dimensions)]
+    data = memoryview(bytearray(content))[4 + 4 * dimensions :]
+    return torch.frombuffer(data, dtype=torch.uint8).view(sizes) if data and math.prod(sizes) == len(data) else None
 
 
 def _open(member: _Member, folder: Path, *, train: bool) -> Any:

@@ -1,6 +1,6 @@
 """Images with their classes, in memory or in a file, and a stratified part split off."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,65 +48,54 @@ class Split:
 class FileSplit:
     """Images in an .npy file that need not fit into memory.
 
-    A block is mapped, copied and unmapped: what has been read does not stay in the process's memory.
+    The file is mapped for each reading and unmapped after it: what has been read does not stay in the process's memory.
 
     Attributes:
         path: the file, uint8 [M, 28, 28].
         offset: of the first pixel in the file, in bytes.
-        all_class_ids: int64 [M].
-        kept: bool [M], which of the file's images belong to the split.
+        rows: int64 [N], where in the file the split's images lie, ascending.
+        class_ids: int64 [N].
     """
 
     path: Path
     offset: int
-    all_class_ids: Tensor
-    kept: Tensor
+    rows: Tensor
+    class_ids: Tensor
 
     def __len__(self) -> int:
-        return int(self.kept.sum())
+        return len(self.rows)
 
-    @property
-    def class_ids(self) -> Tensor:
-        """int64 [N]."""
-        return self.all_class_ids[self.kept]
-
-    @property
-    def block_count(self) -> int:
-        return -(-len(self.kept) // BLOCK)
-
-    def read(self, block: int) -> tuple[Tensor, Tensor]:
-        """Pixels and class ids of one block; at most BLOCK images."""
-        rows = slice(block * BLOCK, min((block + 1) * BLOCK, len(self.kept)))
-        shape = (rows.stop - rows.start, PIXELS)
-        mapped = np.memmap(self.path, np.uint8, mode="c", offset=self.offset + rows.start * PIXELS, shape=shape)
-        return torch.from_numpy(mapped)[self.kept[rows]], self.all_class_ids[rows][self.kept[rows]]
+    def pixels(self, places: Tensor) -> Tensor:
+        """The pixels, uint8 [n, 784], of the split's images number `places`, int64 [n]."""
+        rows = self.rows[places].numpy()
+        if not len(rows):
+            return torch.empty(0, PIXELS, dtype=torch.uint8)
+        mapped = np.memmap(self.path, np.uint8, "r", self.offset, shape=(int(rows.max()) + 1, PIXELS))
+        return torch.from_numpy(np.take(mapped, rows, axis=0))
 
     def blocks(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Pixels and class ids, block by block, in order."""
-        yield from map(self.read, range(self.block_count))
+        """Pixels and class ids of BLOCK images at a time, in order."""
+        for places in torch.split(torch.arange(len(self)), BLOCK):
+            yield self.pixels(places), self.class_ids[places]
 
     def only(self, chosen: Tensor) -> Split:
         """The images that `chosen`, bool [N], marks, in memory."""
-        part = FileSplit(self.path, self.offset, self.all_class_ids, self._spread(chosen))
-        pixels, class_ids = zip(*part.blocks(), strict=True)
-        return Split(torch.cat(pixels), torch.cat(class_ids))
+        return Split(self.pixels(chosen.nonzero().flatten()), self.class_ids[chosen])
 
     def without(self, chosen: Tensor) -> "FileSplit":
         """The images that `chosen`, bool [N], does not mark."""
-        return FileSplit(self.path, self.offset, self.all_class_ids, self._spread(~chosen))
-
-    def _spread(self, chosen: Tensor) -> Tensor:
-        return self.kept.clone().masked_scatter_(self.kept, chosen)
+        return FileSplit(self.path, self.offset, self.rows[~chosen], self.class_ids[~chosen])
 
 
 def split_off(
-    split: Split | FileSplit, share: float, seed: int = 0, option: str = "--validation"
+    split: Split | FileSplit, share: float, labels: Sequence[str], *, seed: int = 0, option: str = "--validation"
 ) -> tuple[Split | FileSplit, Split]:
     """Split at random, class by class, so that each class keeps its share (stratified).
 
     Args:
         split: what is to be split.
         share: of each class, rounded to whole images, that goes to the second part; 0 to below 1.
+        labels: the classes' names, for errors.
         seed: draws which images; the same seed always takes the same ones.
         option: what errors call the share.
 
@@ -127,7 +116,9 @@ def split_off(
                 continue
             taken = round(count * share)
             if not 0 < taken < count:
-                raise DataError(f"class {class_id} has {count} images, too few for {option} {share:g} of them.")
+                name = labels[class_id] if class_id < len(labels) else str(class_id)
+                plural = "" if count == 1 else "s"
+                raise DataError(f"the class {name!r} has {count} image{plural}, too few for {option} {share:g} of them.")
             members = (class_ids == class_id).nonzero().flatten()
             chosen[members[torch.randperm(count, generator=generator)[:taken]]] = True
     return split.without(chosen), split.only(chosen)

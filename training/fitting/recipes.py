@@ -1,12 +1,15 @@
 """The hyperparameters of a fit, and what follows from them alone."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from training.errors import RecipeError
 
-__all__ = ["Recipe", "Schedule"]
+__all__ = ["ClassWeights", "Recipe", "Schedule", "shared"]
+
+_LEAST_STEPS = 2000  # of a fit whose epochs nobody has chosen; docs/decisions/training-defaults.md
 
 
 class Schedule(StrEnum):
@@ -27,6 +30,12 @@ class Schedule(StrEnum):
                 return (1.0 + math.cos(math.pi * progress)) / 2
 
 
+class ClassWeights(StrEnum):
+    """How much an image's loss counts."""
+
+    BALANCED = "balanced"  # in inverse proportion to its class's images
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """Minibatch SGD as `torch.optim.SGD` defines it; weight decay acts on the weight and the bias alike."""
@@ -39,6 +48,7 @@ class Recipe:
     schedule: Schedule = Schedule.LINEAR
     seed: int = 0  # draws the initial weights
     shuffle_seed: int | None = None  # shuffles each epoch; None: the seed does that too
+    class_weights: ClassWeights | None = None  # None: each image counts alike
 
     def __post_init__(self) -> None:
         """Raises RecipeError: a value outside its range."""
@@ -57,6 +67,11 @@ class Recipe:
     def order_seed(self) -> int:
         return self.seed if self.shuffle_seed is None else self.shuffle_seed
 
+    def settling(self, sample_count: int) -> "Recipe":
+        """This recipe with so many epochs that few images, too, are seen in enough steps for the loss to settle."""
+        steps = math.ceil(sample_count / min(self.batch_size, max(1, sample_count)))
+        return replace(self, epochs=max(self.epochs, math.ceil(_LEAST_STEPS / steps)))
+
     def steps_per_epoch(self, sample_count: int) -> int:
         return math.ceil(sample_count / self.batch_size)
 
@@ -65,3 +80,17 @@ class Recipe:
         steps = self.steps_per_epoch(sample_count)
         first = (epoch - 1) * steps
         return [self.lr * self.schedule.factor(step / (steps * self.epochs)) for step in range(first, first + steps)]
+
+
+def shared(recipes: Sequence[Recipe]) -> Recipe:
+    """The first of the recipes that are to be fitted together.
+
+    Raises:
+        RecipeError: they differ in what has to be the same for all.
+    """
+    for name in ("epochs", "batch_size", "momentum", "order_seed", "class_weights"):
+        values = {getattr(recipe, name) for recipe in recipes}
+        if len(values) > 1:
+            shown = " and ".join(sorted(map(str, values)))
+            raise RecipeError(f"Recipes that are fitted together must have one {name}, not {shown}.")
+    return recipes[0]

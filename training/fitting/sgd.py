@@ -12,7 +12,7 @@ from torch import Tensor
 
 from app.classifier.softmax import PIXELS, SoftmaxRegression
 from training.fitting.processes import ALONE, Processes
-from training.fitting.recipes import Recipe
+from training.fitting.recipes import Recipe, shared
 from training.seeds import random_stream
 
 __all__ = ["COLUMNS", "Sgd"]
@@ -36,20 +36,22 @@ class Sgd:
         shape = (len(recipes), class_count, COLUMNS)
         self.parameters = torch.zeros(shape, device=device)
         self.velocity = torch.zeros(shape, device=device)
-        self._gradient = torch.zeros(len(recipes) * class_count, COLUMNS, device=device)
         self._processes = processes
-        self._momentum = recipes[0].momentum
+        # The sum over all processes is to have the old velocity once.
+        self._kept = shared(recipes).momentum if processes.leads else 0.0
         self._weight_decay = torch.tensor([recipe.weight_decay for recipe in recipes], device=device)[:, None, None]
         for run, recipe in zip(self.parameters, recipes, strict=True):
             generator = random_stream(recipe.seed, 0, torch.device("cpu"))
             run[:, :PIXELS] = torch.randn(class_count, PIXELS, generator=generator) * _INITIAL_DEVIATION
 
-    def probabilities(self, inputs: Tensor) -> Tensor:
+    def logits(self, inputs: Tensor) -> Tensor:
         """float32 [785, B] -> float32 [K, C, B]."""
-        logits = torch.mm(self.parameters.flatten(0, 1), inputs)
-        return torch.softmax(logits.view(*self.parameters.shape[:2], -1), dim=1)
+        products = torch.mm(self.parameters.flatten(0, 1), inputs)
+        return products.view(*self.parameters.shape[:2], -1)
 
-    def step(self, inputs: Tensor, targets: Tensor, rate: Tensor, batch_size: int) -> Tensor:
+    def step(
+        self, inputs: Tensor, targets: Tensor, rate: Tensor, batch_size: int, weights: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Take one step down the mean cross-entropy of a minibatch, of which this process holds a part.
 
         The gradient by the logits is softmax(o) - y ("Dive into Deep Learning", equation 4.1.9); momentum and weight
@@ -60,19 +62,22 @@ class Sgd:
             targets: float32 [C, B], one-hot.
             rate: float32 [K, 1, 1], the learning rates.
             batch_size: of the whole minibatch, over all processes.
+            weights: float32 [B], by which each image's loss counts; None: all count alike.
 
         Returns:
-            The probabilities before the step, float32 [K, C, B].
+            The logits and the probabilities before the step, float32 [K, C, B] each.
         """
-        probabilities = self.probabilities(inputs)
-        errors = (probabilities - targets).flatten(0, 1)  # [K·C, B]
-        gradient = self._gradient  # [K·C, 785]
-        torch.addmm(gradient, errors, inputs.t(), beta=0, alpha=1 / batch_size, out=gradient)
-        self._processes.sum(gradient)
-        self.velocity.mul_(self._momentum).add_(gradient.view_as(self.velocity))
+        logits = self.logits(inputs)
+        probabilities = torch.softmax(logits, dim=1)
+        errors = probabilities - targets
+        if weights is not None:
+            errors *= weights
+        velocity = self.velocity.flatten(0, 1)  # [K·C, 785]
+        velocity.addmm_(errors.flatten(0, 1), inputs.t(), beta=self._kept, alpha=1 / batch_size)
+        self._processes.sum(velocity)
         self.velocity.addcmul_(self.parameters, self._weight_decay)
         self.parameters.addcmul_(self.velocity, rate, value=-1)
-        return probabilities
+        return logits, probabilities
 
     def models(self) -> list[SoftmaxRegression]:
         """The K models as they are now, on the CPU."""

@@ -28,17 +28,21 @@ def grid(base: Recipe, rates: Sequence[float], decays: Sequence[float], seeds: S
     ]
 
 
-def rank(recipes: Sequence[Recipe], scores: EpochScores, sample_count: int) -> list[Ranked]:
+def rank(recipes: Sequence[Recipe], scores: Sequence[EpochScores], sample_count: int) -> list[Ranked]:
     """The recipes by validation accuracy, then loss; those that diverged come last.
 
     Args:
         recipes: as they were fitted together.
-        scores: of the last epoch.
+        scores: of the last epoch, by recipe; with validation images.
         sample_count: of the validation split.
     """
-    measured = zip(recipes, scores.validation_loss or (), scores.validation_accuracy or (), strict=True)
     ranked = [
-        Ranked(recipe, loss, accuracy, wilson_interval(accuracy * sample_count, sample_count))
-        for recipe, loss, accuracy in measured
+        Ranked(recipe, one.validation_loss, one.validation_accuracy, _interval(one.validation_accuracy, sample_count))
+        for recipe, one in zip(recipes, scores, strict=True)
+        if one.validation_loss is not None and one.validation_accuracy is not None
     ]
     return sorted(ranked, key=lambda one: (-one.accuracy, one.loss) if isfinite(one.loss) else (1.0, 0.0))
+
+
+def _interval(accuracy: float, sample_count: int) -> tuple[float, float]:
+    return wilson_interval(accuracy * sample_count, sample_count)

@@ -1,48 +1,34 @@
 """The model card: README.md beside the model file, with the YAML header that the Hugging Face Hub reads."""
 
-import os
-import platform
+import re
 import statistics
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
+import yaml
 
-from app.classifier.metadata import ClassScores, Evaluation, Metadata
-from training.results.report import PICTURES
+from app.classifier.metadata import Evaluation, Metadata
+from app.classifier.preparation import Preparation
+from training.data.datasets import Dataset, LeftOut
+from training.data.mnist_family import FAMILY
+from training.names import in_markdown
+from training.results.report import MISTAKES, PICTURES
 
-__all__ = ["write_card"]
+__all__ = ["FILE_NAME", "MARK", "render_card"]
+
+FILE_NAME = "README.md"
+MARK = "softmax-regression"  # a tag that stands in the header of each card
 
 _TEMPLATE = """---
-license: mit
-library_name: pytorch
-pipeline_tag: image-classification
-tags:
-- softmax-regression
-datasets:
-- {dataset}
-metrics:
-- accuracy
-model-index:
-- name: {name}
-  results:
-  - task:
-      type: image-classification
-    dataset:
-      type: {dataset}
-      name: {dataset}
-      split: test
-    metrics:
-    - type: accuracy
-      value: {accuracy:.4f}
----
+{header}---
 # {name}
 
 Softmax regression (multinomial logistic regression) on the pixels of 28×28 grayscale images, {class_count} classes.
 
-```
+{fence}
 {command}
-```
+{fence}
 
 | on the {sample_count:,} test images | |
 | --- | --- |
@@ -53,37 +39,49 @@ Softmax regression (multinomial logistic regression) on the pixels of 28×28 gra
 {guard}
 {coverages}{pictures}
 
-| class | precision | recall | F1 | images |
-| --- | --- | --- | --- | --- |
+| class | precision | recall | F1 | test images | training images |
+| --- | --- | --- | --- | --- | --- |
 {classes}
 
 | how it was made | |
 | --- | --- |
 | data | {dataset}, SHA-256 of pixels and classes `{fingerprint}` |
-| hyperparameters | {hyperparameters} |
+| pixels | {preparation} |
+{left_out}| hyperparameters | {hyperparameters} |
 | seed | {seed} |
 | versions | {versions} |
 | machine | {machine} |
 | training time | {seconds:.1f} s |
 | made | {created_at} |
+
+In plain PyTorch, of `pixels`, uint8 [N, 28, 28]:
+
+```python
+from safetensors.torch import load_file
+tensors = load_file("model.safetensors")
+probabilities = torch.softmax(pixels.reshape(-1, 784) / 255 @ tensors["weight"].T + tensors["bias"], dim=1)
+```
 """
 
 
-def write_card(folder: Path, metadata: Metadata, *, command: str, device: str, seconds: float) -> None:
-    """Write `folder`/README.md.
+def render_card(metadata: Metadata, data: Dataset, *, command: str, seconds: float) -> str:
+    """The text of the card.
 
     Args:
-        folder: where the model file lies.
         metadata: the model file's.
+        data: what the model was fitted to.
         command: what makes this model again.
-        device: what trained it, as torch calls it.
         seconds: how long training took, without loading the data.
     """
     evaluation = metadata.evaluation
     low, high = evaluation.accuracy_interval
-    text = _TEMPLATE.format(
-        name=metadata.name,
-        dataset=metadata.dataset,
+    longest = max(map(len, re.findall("`+", command)), default=0)
+    pictures = PICTURES if metadata.dataset in FAMILY else PICTURES | {MISTAKES: "Where it errs most surely"}
+    return _TEMPLATE.format(
+        header=_header(metadata),
+        fence="`" * max(3, longest + 1),
+        name=in_markdown(metadata.name),
+        dataset=in_markdown(metadata.dataset),
         class_count=len(metadata.labels),
         command=command,
         sample_count=evaluation.sample_count,
@@ -94,25 +92,39 @@ def write_card(folder: Path, metadata: Metadata, *, command: str, device: str, s
         calibration_error=evaluation.calibration_error,
         guard=_guard(evaluation),
         coverages=_coverages(evaluation),
-        classes="\n".join(map(_row, evaluation.classes)),
+        classes=_classes(evaluation, data),
         fingerprint=metadata.dataset_fingerprint,
+        preparation=_prepared(metadata.preparation),
+        left_out=_left_out(data.left_out, len(data.train) + len(data.test)),
         hyperparameters=_listed(metadata.hyperparameters),
         seed=metadata.seed,
         versions=_listed(metadata.library_versions),
-        machine=_machine(device),
+        machine=_listed(metadata.machine),
         seeds=_over_seeds(metadata.seed_accuracies),
         top_2_accuracy=evaluation.top_2_accuracy,
-        pictures="\n\n".join(f"![{text}](report/{name})\n\n{text}." for name, text in PICTURES.items()),
+        pictures="\n\n".join(f"![{text}](report/{name})\n\n{text}." for name, text in pictures.items()),
         seconds=seconds,
         created_at=f"{metadata.created_at:%Y-%m-%d %H:%M} UTC",
     )
-    (folder / "README.md").write_text(text, encoding="utf-8")
 
 
-def _machine(device: str) -> str:
-    if device != "cpu":
-        return torch.cuda.get_device_name(device)
-    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPU cores"
+def _header(metadata: Metadata) -> str:
+    header: dict[str, Any] = {"license": metadata.license} if metadata.license else {}
+    result = {
+        "task": {"type": "image-classification"},
+        "dataset": {"type": metadata.dataset, "name": metadata.dataset, "split": "test"},
+        "metrics": [{"type": "accuracy", "value": round(metadata.evaluation.accuracy, 4)}],
+    }
+    header |= {
+        "library_name": "pytorch",
+        "pipeline_tag": "image-classification",
+        "tags": [MARK],
+        "datasets": [metadata.dataset],
+        "metrics": ["accuracy"],
+        "model-index": [{"name": metadata.name, "results": [result]}],
+    }
+    text: str = yaml.safe_dump(header, sort_keys=False, allow_unicode=True)
+    return text
 
 
 def _over_seeds(accuracies: tuple[float, ...]) -> str:
@@ -142,11 +154,28 @@ def _coverages(evaluation: Evaluation) -> str:
     return "\n".join([*head, *rows, "", ""])
 
 
-def _row(scores: ClassScores) -> str:
-    return (
-        f"| {scores.label} | {scores.precision:.3f} | {scores.recall:.3f} | {scores.f1:.3f} | {scores.sample_count:,} |"
+def _classes(evaluation: Evaluation, data: Dataset) -> str:
+    trained = torch.bincount(data.train.class_ids, minlength=len(data.labels)).tolist()
+    return "\n".join(
+        f"| {in_markdown(scores.label)} | {scores.precision:.3f} | {scores.recall:.3f} | {scores.f1:.3f} "
+        f"| {scores.sample_count:,} | {count:,} |"
+        for scores, count in zip(evaluation.classes, trained, strict=True)
     )
 
 
+def _prepared(preparation: Preparation) -> str:
+    steps = ["inverted"] * preparation.invert + ["fitted into 28×28"] * preparation.resize
+    steps += ["shifted to their center of mass"] * (preparation.center == "mass")
+    return ", ".join(["28×28 grayscale / 255", *steps])
+
+
+def _left_out(left_out: Sequence[LeftOut], used: int) -> str:
+    if not left_out:
+        return ""
+    count = sum(one.count for one in left_out)
+    reasons = ", ".join(f"{one.count} of {in_markdown(one.label)}: {one.reason}" for one in left_out)
+    return f"| files left out | {count:,} of {count + used:,} ({reasons}) |\n"
+
+
 def _listed(fields: Mapping[str, object]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in fields.items())
+    return ", ".join(f"{key} {in_markdown(str(value))}" for key, value in fields.items())

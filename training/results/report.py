@@ -4,7 +4,8 @@ Colors: one hue for magnitudes, two around a neutral white for signs, and the sa
 """
 
 from collections.abc import Sequence
-from pathlib import Path
+from io import BytesIO
+from typing import Any
 
 import torch
 from matplotlib.axes import Axes
@@ -16,9 +17,9 @@ from app.classifier.metadata import Evaluation
 from app.classifier.softmax import SIDE, SoftmaxRegression
 from training.data.splits import FileSplit, Split
 from training.fitting.scores import EpochScores
-from training.results.evaluation import logits_of
+from training.results.lettering import drawable, fonts_for
 
-__all__ = ["PICTURES", "write_report"]
+__all__ = ["MISTAKES", "PICTURES", "WRITER", "render_report"]
 
 PICTURES = {
     "learning-curves.png": "Loss and accuracy by epoch",
@@ -26,32 +27,47 @@ PICTURES = {
     "weights.png": "Each class's weights: red pixels speak for it, blue ones against",
     "reliability.png": "Accuracy by confidence; on the diagonal the model is as right as it is sure",
 }
-_MISTAKES = "mistakes.png"  # shows the data set's own images, so it stays out of the repository
+MISTAKES = "mistakes.png"  # shows the data set's own images, so it stays out of the repository
+WRITER = "softmax-serving"  # stands in each picture as the software that made it
 _FIRST, _SECOND = "#2a6fbb", "#d1622b"
 _BINS = 15
+_IN_A_ROW = 5
 _MAX_INCHES = 40.0  # of a picture's side: at hundreds of classes its memory would be gigabytes
 
 
-def write_report(
-    folder: Path,
+def render_report(
     model: SoftmaxRegression,
     history: Sequence[EpochScores],
     evaluation: Evaluation,
     test: Split | FileSplit,
-) -> None:
-    """Write PICTURES and mistakes.png into `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    labels = [scores.label for scores in evaluation.classes]
-    probabilities = torch.softmax(logits_of(model, test), dim=1)
-    figures = {
-        "learning-curves.png": _learning_curves(history),
-        "confusion-matrix.png": _confusion_matrix(evaluation, labels),
-        "weights.png": _weights(model, labels),
-        "reliability.png": _reliability(probabilities, test.class_ids),
-        _MISTAKES: _mistakes(probabilities, test, labels),
-    }
-    for name, figure in figures.items():
-        figure.savefig(folder / name, dpi=120, metadata={"Software": None})
+    logits: Tensor,
+) -> dict[str, bytes]:
+    """PICTURES and mistakes.png as PNG files, by their names.
+
+    Args:
+        model: C classes.
+        history: of its fit.
+        evaluation: on the test images.
+        test: N images.
+        logits: the model's for them, float32 [N, C].
+    """
+    names = [scores.label for scores in evaluation.classes]
+    with fonts_for(names):
+        labels = list(map(drawable, names))
+        figures = {
+            "learning-curves.png": _learning_curves(history),
+            "confusion-matrix.png": _confusion_matrix(evaluation, labels),
+            "weights.png": _weights(model, labels),
+            "reliability.png": _reliability(torch.softmax(logits, dim=1), test.class_ids),
+            MISTAKES: _mistakes(torch.softmax(logits, dim=1), test, labels),
+        }
+        return {name: _as_png(figure) for name, figure in figures.items()}
+
+
+def _as_png(figure: Figure) -> bytes:
+    file = BytesIO()
+    figure.savefig(file, format="png", dpi=120, metadata={"Software": WRITER})
+    return file.getvalue()
 
 
 def _learning_curves(history: Sequence[EpochScores]) -> Figure:
@@ -63,12 +79,11 @@ def _learning_curves(history: Sequence[EpochScores]) -> Figure:
     return figure
 
 
-def _curves(
-    axes: Axes, name: str, epochs: list[int], train: list[list[float]], validation: list[list[float] | None]
-) -> None:
-    axes.plot(epochs, [values[0] for values in train], color=_FIRST, label="training", marker=".")
-    if all(validation):
-        axes.plot(epochs, [v[0] for v in validation if v], color=_SECOND, label="validation", marker=".")
+def _curves(axes: Axes, name: str, epochs: list[int], train: list[float], validation: list[float | None]) -> None:
+    axes.plot(epochs, train, color=_FIRST, label="training", marker=".")
+    measured = [value for value in validation if value is not None]
+    if measured:
+        axes.plot(epochs, measured, color=_SECOND, label="validation", marker=".")
     axes.set(xlabel="epoch", ylabel=name)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
@@ -93,13 +108,9 @@ def _confusion_matrix(evaluation: Evaluation, labels: list[str]) -> Figure:
 
 
 def _weights(model: SoftmaxRegression, labels: list[str]) -> Figure:
-    bound = float(model.weight.abs().quantile(0.995))
+    bound = float(model.weight.abs().flatten().sort().values[int(0.995 * (model.weight.numel() - 1))]) or 1.0
     pictures = model.weight.view(-1, SIDE, SIDE)
-    figure, cells = _sheet(len(labels))
-    for axes, label, picture in zip(cells, labels, pictures, strict=False):
-        axes.imshow(picture.numpy(), cmap="RdBu_r", vmin=-bound, vmax=bound)
-        axes.set_title(label, fontsize=9)
-    return figure
+    return _sheet(pictures, labels, 9, cmap="RdBu_r", vmin=-bound, vmax=bound)
 
 
 def _reliability(probabilities: Tensor, class_ids: Tensor) -> Figure:
@@ -125,20 +136,27 @@ def _mistakes(probabilities: Tensor, test: Split | FileSplit, labels: list[str],
     rows = surest.indices[surest.values > 0].sort().values
     chosen = torch.zeros(len(predicted), dtype=torch.bool).index_fill_(0, rows, value=True)
     split = test.only(chosen)
-    figure, cells = _sheet(len(rows))
-    ranked = confidence[rows].argsort(descending=True).tolist()
-    for axes, place in zip(cells, ranked, strict=False):
-        row = rows[place]
-        axes.imshow(split.pixels[place].view(SIDE, SIDE).numpy(), cmap="gray", vmin=0, vmax=255)
-        true, said = labels[int(test.class_ids[row])], labels[int(predicted[row])]
-        axes.set_title(f"{true}, said\n{said} {confidence[row]:.0%}", fontsize=7)
+    ranked = confidence[rows].argsort(descending=True)
+    titles = [
+        f"{labels[int(test.class_ids[row])]}, said\n{labels[int(predicted[row])]} {confidence[row]:.0%}"
+        for row in rows[ranked]
+    ]
+    return _sheet(split.pixels[ranked].view(-1, SIDE, SIDE), titles, 7, cmap="gray", vmin=0, vmax=255)
+
+
+def _sheet(pictures: Tensor, titles: list[str], fontsize: int, **colors: Any) -> Figure:
+    """Pictures [n, 28, 28] with their titles, in one pair of axes: a pair for each picture takes thrice the time."""
+    rows = max(1, -(-len(titles) // _IN_A_ROW))
+    cell = min(2.0, _MAX_INCHES / rows)  # inches
+    figure = Figure(figsize=(9, cell * rows))
+    axes = figure.add_axes((0, 0, 1, 1))
+    side, width = 0.84 * cell, 9 / _IN_A_ROW
+    for place, (picture, title) in enumerate(zip(pictures, titles, strict=True)):
+        row, column = divmod(place, _IN_A_ROW)
+        middle, bottom = (column + 0.5) * width, cell * (rows - row - 1) + 0.01 * cell
+        extent = (middle - side / 2, middle + side / 2, bottom, bottom + side)
+        axes.imshow(picture.numpy(), extent=extent, **colors)
+        axes.text(middle, bottom + side + 0.02 * cell, title, ha="center", va="bottom", fontsize=fontsize)
+    axes.set(xlim=(0, 9), ylim=(0, cell * rows))
+    axes.set_axis_off()
     return figure
-
-
-def _sheet(count: int) -> tuple[Figure, list[Axes]]:
-    rows = max(1, -(-count // 5))
-    figure = Figure(figsize=(9, min(2.0 * rows, _MAX_INCHES)), layout="constrained")
-    cells: list[Axes] = list(figure.subplots(rows, 5, squeeze=False).flat)
-    for axes in cells:
-        axes.set_axis_off()
-    return figure, cells

@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +17,8 @@ from training.errors import DataError
 from training.data.splits import BLOCK, FileSplit, Split
 
 
-def load(name: str, folder: Path = Path("nowhere"), **options: bool) -> Dataset:
-    return load_dataset(DataOptions(name, folder, test_size=0.2, **options))
+def load(name: str, folder: Path = Path("nowhere"), **options: Any) -> Dataset:
+    return load_dataset(DataOptions(name, folder, 0.2, **options))
 
 
 def write_npy(folder: Path, split: Split) -> Path:
@@ -74,7 +75,7 @@ def test_unreadable_images_are_named_counted_and_skipped_only_when_told_to(tmp_p
     (tmp_path / "ex" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     Image.new("L", (64, 48)).save(tmp_path / "why" / "large.png")
 
-    with pytest.raises(DataError, match=r"2 of 22 files .*--skip-unreadable.*broken\.png"):
+    with pytest.raises(DataError, match=r"2 of 22 files .*--resize fits .* \(1\) .*--skip-unreadable.*broken\.png"):
         load(f"folder:{tmp_path}")
     assert len(load(f"folder:{tmp_path}", skip_unreadable=True).train) == 16
 

@@ -24,13 +24,13 @@ def source(request: pytest.FixtureRequest, tmp_path: Path) -> Minibatches:
     split: Split | FileSplit = numbered()
     if request.param == "stream":
         (tmp_path / "images").write_bytes(numbered().pixels.numpy().tobytes())
-        split = FileSplit(tmp_path / "images", 0, torch.arange(COUNT), torch.ones(COUNT, dtype=torch.bool))
+        split = FileSplit(tmp_path / "images", 0, torch.arange(COUNT), torch.arange(COUNT))
     return minibatches(split, 64, 0, CPU)
 
 
 def order(source: Minibatches, epoch: int) -> list[int]:
     source.shuffle(epoch)
-    return torch.cat([class_ids for _, class_ids in source.chunks()]).tolist()
+    return torch.cat([class_ids.clone() for _, class_ids in source.chunks()]).tolist()
 
 
 def test_an_epoch_shows_each_image_once(source: Minibatches) -> None:

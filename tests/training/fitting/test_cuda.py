@@ -11,7 +11,7 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUD
 
 
 def fit_on(device: str) -> Fit:
-    run = Fit([Recipe(epochs=4)], make_split(1000), make_split(200, seed=1), 10, torch.device(device))
+    run = Fit(Recipe(epochs=4), make_split(1000), make_split(200, seed=1), 10, torch.device(device))
     run.finish()
     return run
 
@@ -19,7 +19,7 @@ def fit_on(device: str) -> Fit:
 def test_the_captured_epochs_are_repeated_to_the_last_bit() -> None:
     first, again = fit_on("cuda"), fit_on("cuda")
 
-    assert torch.equal(first.models()[0].weight, again.models()[0].weight)
+    assert torch.equal(first.model.weight, again.model.weight)
 
 
 def test_a_fit_on_cuda_learns_what_one_on_the_cpu_does() -> None:

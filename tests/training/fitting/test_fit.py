@@ -18,16 +18,14 @@ LABELS = tuple("abcdefghij")
 
 
 def train(recipe: Recipe, split: Split, validation: Split = NOTHING) -> tuple[list[EpochScores], SoftmaxRegression]:
-    run = Fit([recipe], split, validation, 10, CPU)
-    scores = list(run.epochs())
-    [model] = run.models()
-    return scores, model
+    run = Fit(recipe, split, validation, 10, CPU)
+    return list(run.epochs()), run.model
 
 
 def test_a_short_training_learns() -> None:
     scores, model = train(Recipe(epochs=5, batch_size=50), make_split(2000))
 
-    assert scores[-1].loss[0] < scores[0].loss[0] / 2
+    assert scores[-1].loss < scores[0].loss / 2
     assert evaluate(model, make_split(500, seed=1), LABELS).accuracy > 0.85
 
 
@@ -47,8 +45,8 @@ def test_the_last_minibatch_of_an_epoch_may_be_smaller() -> None:
 
     logits = pixels @ model.weight.t().double() + model.bias
     loss = torch.nn.functional.cross_entropy(logits, split.class_ids)
-    assert scores.loss[0] == pytest.approx(loss.item(), abs=1e-4)
-    assert scores.accuracy[0] == pytest.approx((logits.argmax(1) == split.class_ids).double().mean().item())
+    assert scores.loss == pytest.approx(loss.item(), abs=1e-4)
+    assert scores.accuracy == pytest.approx((logits.argmax(1) == split.class_ids).double().mean().item())
 
 
 def test_validation_scores_are_those_of_the_model_after_the_epoch() -> None:
@@ -57,8 +55,8 @@ def test_validation_scores_are_those_of_the_model_after_the_epoch() -> None:
     scores, model = train(Recipe(epochs=2), make_split(1000), validation)
 
     evaluation = evaluate(model, validation, LABELS)
-    assert scores[-1].validation_accuracy == pytest.approx([evaluation.accuracy])
-    assert scores[-1].validation_loss == pytest.approx([evaluation.loss], rel=1e-4)
+    assert scores[-1].validation_accuracy == pytest.approx(evaluation.accuracy)
+    assert scores[-1].validation_loss == pytest.approx(evaluation.loss, rel=1e-4)
 
 
 def test_without_validation_images_there_are_no_validation_scores() -> None:

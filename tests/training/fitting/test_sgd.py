@@ -59,7 +59,7 @@ def test_ten_steps_are_those_of_torch_optim_sgd(momentum: float, weight_decay: f
 
 
 def test_runs_side_by_side_do_not_touch_each_other() -> None:
-    recipes = [Recipe(lr=0.1, seed=1), Recipe(lr=0.01, weight_decay=0.1, seed=2)]
+    recipes = [Recipe(lr=0.1, seed=1, shuffle_seed=0), Recipe(lr=0.01, weight_decay=0.1, seed=2, shuffle_seed=0)]
     together = Sgd(recipes, 10, CPU)
     alone = [Sgd([recipe], 10, CPU) for recipe in recipes]
 
