@@ -61,8 +61,8 @@ class Fits:
         self._recipe = replace(common, batch_size=min(common.batch_size, max(1, len(train))))
         self._recipes = recipes
         self._processes = processes
-        as_graphs = device.type == "cuda" and processes.count == 1
-        self._runner = runner or (CudaGraphs(device) if as_graphs else Eager(device))
+        can_record = device.type == "cuda" and processes.count == 1
+        self._runner = runner or (CudaGraphs(device) if can_record else Eager(device))
         self._train = minibatches(train, self._recipe.batch_size, self._recipe.order_seed, device)
         self._validation = minibatches(validation, min(BLOCK, max(1, len(validation))), 0, device)
         self._sgd = Sgd(recipes, class_count, device, processes)
@@ -71,8 +71,7 @@ class Fits:
         self._weights = _class_weights(self._recipe, train.class_ids, class_count, device)
         self._steps_per_chunk = self._train.chunk.size // self._recipe.batch_size
         self._rates = torch.zeros(self._steps_per_chunk, len(recipes), 1, 1, device=device)
-        # A graph has as few kernels as can be; on the CPU the products find one minibatch in the core's own cache.
-        self._scaled_at_once = self._train.chunk.size if as_graphs else self._recipe.batch_size
+        self._scaled_at_once = self._train.chunk.size if self._runner.few_kernels else self._recipe.batch_size
         self._inputs = torch.ones(max(self._scaled_at_once, self._validation.chunk.size), COLUMNS, device=device)
         self._whole_chunk = self._runner.repeated(
             lambda: self._train_chunk(self._train.chunk.pixels, self._train.chunk.class_ids, self._rates)

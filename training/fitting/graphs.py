@@ -19,6 +19,8 @@ Body = Callable[[], None]
 class Runner(Protocol):
     """Where the kernels of a fit run, and how the same ones run again."""
 
+    few_kernels: bool  # whether one large kernel is better than several whose data stay in the core's own cache
+
     def running(self) -> AbstractContextManager[None]:
         """Kernels that are launched within go to this runner's device and stream."""
         ...
@@ -30,6 +32,8 @@ class Runner(Protocol):
 
 class Eager:
     """Launches each kernel each time."""
+
+    few_kernels = False
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -52,6 +56,8 @@ class CudaGraphs:
     The stream is its own because destroying a graph frees the cuBLAS workspaces of the stream that it was recorded on,
     also under a graph of someone else (PyTorch's issue 193402).
     """
+
+    few_kernels = True
 
     def __init__(self, device: torch.device) -> None:
         self._device = device

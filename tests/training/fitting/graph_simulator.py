@@ -1,11 +1,11 @@
 """CUDA graphs without CUDA: what is recorded is repeated on the same addresses with the same numbers.
 
-While a body is recorded, each operation's tensors and numbers are kept, and nothing is computed. A replay
-repeats the operations on them. In between, whatever the recording itself allocated is poisoned, as another kernel may
-have used its memory, and what the body only saw through Python stays as it was.
+While a body is recorded, each operation's tensors and numbers are kept, and what it changes is set back. A replay
+repeats the operations on them. Before and after, whatever the recording itself allocated is poisoned, as other kernels
+use that memory in between.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,11 +16,13 @@ from torch.utils._pytree import tree_iter
 
 from training.fitting.graphs import Body, Repeated
 
-FORBIDDEN = (  # in a recording: they draw random numbers, read values back, or move between devices
-    *("randperm", "randn", "rand", "normal_", "uniform_", "multinomial"),
-    *("item", "_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal", "unique"),
-    *("_to_copy_to_cpu", "all_reduce_", "allreduce_", "broadcast_", "bincount"),
-)
+__all__ = ["FORBIDDEN", "SimulatedGraphs", "tensors_in"]
+
+FORBIDDEN = {  # in a recording: they draw random numbers, read values back, wait, or talk to other processes
+    *("randperm", "randn", "rand", "normal_", "uniform_", "multinomial", "bernoulli_"),
+    *("item", "_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal", "bincount", "_unique2"),
+    *("allreduce_", "broadcast_", "barrier"),
+}
 
 
 class SimulatedGraphs:
@@ -30,6 +32,8 @@ class SimulatedGraphs:
         recorded: for each recording, the names of its operations.
         replays: how often each recording was replayed.
     """
+
+    few_kernels = True
 
     def __init__(self) -> None:
         self.recorded: list[list[str]] = []
@@ -46,66 +50,62 @@ class SimulatedGraphs:
         number = len(self.recorded)
         with _Recording() as recording:
             body()
-        self.recorded.append([str(call.func.__name__).split(".")[0] for call in recording.calls])
+        self.recorded.append([call.name for call in recording.calls])
         self.replays.append(0)
 
         def replay() -> None:
             self.replays[number] += 1
             recording.poison()
             for call in recording.calls:
-                call()
-            recording.poison(but=recording.kept_up)
+                call.repeat()
+            recording.poison()
 
         return replay
 
 
-class _Call:
-    def __init__(self, func: Any, arguments: tuple[Any, ...], options: dict[str, Any], results: list[Tensor]) -> None:
-        self.func, self._arguments, self._options, self._results = func, arguments, options, results
+def tensors_in(values: Any) -> list[Tensor]:
+    return [one for one in tree_iter(values) if isinstance(one, Tensor)]
 
-    def __call__(self) -> None:
-        found = [one for one in tree_iter(self.func(*self._arguments, **self._options)) if isinstance(one, Tensor)]
+
+class _Call:
+    """One operation, with the very tensors and numbers that it had."""
+
+    def __init__(self, func: Any, arguments: tuple[Any, ...], options: dict[str, Any], result: Any) -> None:
+        self.name = str(func.__name__).partition(".")[0]
+        self._func, self._arguments, self._options, self._results = func, arguments, options, tensors_in(result)
+
+    def repeat(self) -> None:
+        found = tensors_in(self._func(*self._arguments, **self._options))
         for kept, new in zip(self._results, found, strict=True):
             if kept.data_ptr() != new.data_ptr():
                 kept.copy_(new)
 
 
-class _Recording(TorchDispatchMode):
+class _Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.calls: list[_Call] = []
-        self.kept_up: set[int] = set()
-        self._own: dict[int, Tensor] = {}  # what the recording allocated, by address
-        self._before: dict[int, Tensor] = {}
+        self._allocated: dict[int, Tensor] = {}  # by the address of its memory
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        name = func.__name__.split(".")[0]
-        assert name not in FORBIDDEN, f"{name} must not be recorded"
-        outside = {
-            id(one): (one, one.clone())
-            for one in tree_iter((args, kwargs))
-            if isinstance(one, Tensor) and one.untyped_storage().data_ptr() not in self._own
-        }
+        given = tensors_in((args, kwargs))
+        outside = [one for one in given if _address(one) not in self._allocated]
+        before = [one.clone() for one in outside]
         result = func(*args, **(kwargs or {}))
-        for one, value in outside.values():
-            if func._schema.is_mutable:
-                one.copy_(value)  # nothing is computed while recording
-        results = [one for one in tree_iter(result) if isinstance(one, Tensor)]
-        known = {one.untyped_storage().data_ptr() for one, _ in outside.values()} | self._own.keys()
-        for one in results:
-            address = one.untyped_storage().data_ptr()
-            if address not in known:
-                self._own[address] = one
-        self.calls.append(_Call(func, args, kwargs or {}, results))
+        for one, value in zip(outside, before, strict=True):
+            if not torch.equal(one, value):
+                one.copy_(value)
+        taken = set(map(_address, given))
+        self._allocated |= {_address(one): one for one in tensors_in(result) if _address(one) not in taken}
+        self.calls.append(_Call(func, args, kwargs or {}, result))
         return result
 
-    def poison(self, but: set[int] = frozenset()) -> None:  # type: ignore[assignment]
-        for address, tensor in self._own.items():
-            if address not in but:
-                whole = torch.empty(0, dtype=tensor.dtype).set_(tensor.untyped_storage())  # type: ignore[call-overload]
-                whole.fill_(float("nan") if tensor.is_floating_point() else 77)
+    def poison(self) -> None:
+        for tensor in self._allocated.values():
+            tensor.fill_(float("nan") if tensor.is_floating_point() else 1)
 
 
-Recorder = Callable[[Body], Body]
+def _address(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
