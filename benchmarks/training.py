@@ -29,14 +29,14 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import FashionMNIST
 from torchvision.transforms import ToTensor
 
-from training.catalog import DataOptions, load_dataset
-from training.datasets import Dataset
-from training.devices import choose_threads
-from training.evaluation import evaluate
-from training.fit import Fit
-from training.recipes import Recipe
-from training.splits import Split
-from training.sweep import grid
+from training.data.catalog import DataOptions, load_dataset
+from training.data.datasets import Dataset
+from training.data.splits import Split
+from training.fitting.devices import choose_threads
+from training.fitting.fit import Fit
+from training.fitting.recipes import Recipe
+from training.fitting.sweep import grid
+from training.results.evaluation import evaluate
 
 R = TypeVar("R")
 TARGET = 0.84

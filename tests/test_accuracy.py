@@ -9,8 +9,8 @@ from PIL import Image
 
 from tests import drawings
 from tests.conftest import REPOSITORY, running_server
-from training.mnist_family import load_mnist
-from training.splits import Split
+from training.data.mnist_family import load_mnist
+from training.data.splits import Split
 
 DATA = REPOSITORY / "data"
 

@@ -13,23 +13,28 @@ torchrun --nproc-per-node 2 -m training fit   # each minibatch split over two pr
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, NoReturn, TypeVar
 
+import torch
 import typer
 
 from app.classifier import artifact
 from app.classifier.errors import ClassifierError
-from training.catalog import DataOptions, entries, load_dataset
-from training.devices import DeviceChoice, choose_device, choose_threads
-from training.display import note, show_epochs, show_evaluation, show_ranking, show_rows
+from app.classifier.preparation import Preparation
+from training.data.catalog import DataOptions, entries, load_dataset, load_for_testing
+from training.data.splits import split_off
+from training.display import note, show_evaluation, show_progress, show_ranking, show_rows, show_start
 from training.errors import RecipeError, TrainingError
-from training.evaluation import evaluate as measure
-from training.fit import Fit
+from training.fitting.devices import choose_device, choose_threads, describe_device, why_not_cuda
+from training.fitting.fits import Fits
+from training.fitting.processes import leads
+from training.fitting.recipes import ClassWeights, Recipe, Schedule
+from training.fitting.sweep import grid, rank
 from training.jobs import Job
-from training.recipes import Recipe, Schedule
-from training.splits import split_off
-from training.sweep import grid, rank
+from training.results.evaluation import evaluate as measure
+from training.results.unseen import unseen_images
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -44,12 +49,18 @@ DataDir = Annotated[Path, typer.Option(help="where data sets lie and are downloa
 TestSize = Annotated[float, typer.Option(help="share for the test set, where folder: or npy: bring none")]
 SkipUnreadable = Annotated[bool, typer.Option("--skip-unreadable", help="leave out image files that can't be read")]
 Out = Annotated[Path | None, typer.Option(help="the model's folder", show_default="models/<dataset>")]
-Epochs = Annotated[int, typer.Option(help="passes over the training data")]
+Epochs = Annotated[
+    int | None, typer.Option(help="passes over the training data", show_default="20, or more where images are few")
+]
 BatchSize = Annotated[int, typer.Option(help="images in a minibatch")]
 Momentum = Annotated[float, typer.Option(help="of the steps, 0 for plain SGD")]
 ScheduleName = Annotated[Schedule, typer.Option(help="how the learning rate falls")]
 Validation = Annotated[float, typer.Option(help="share of the training data kept for validation")]
-Device = Annotated[DeviceChoice, typer.Option(help="where to train")]
+Weights = Annotated[ClassWeights | None, typer.Option("--class-weights", help="make rare classes count as much")]
+Device = Annotated[str, typer.Option(envvar="TRAINING_DEVICE", help="where to train: auto, cpu, cuda or cuda:N")]
+Resize = Annotated[bool, typer.Option("--resize", help="fit image files of any size into 28×28")]
+Invert = Annotated[bool, typer.Option("--invert", help="turn dark-on-light image files into light-on-dark")]
+Center = Annotated[Literal["none", "mass"], typer.Option(help="shift image files' center of mass to the middle")]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object per line")]
 
 
@@ -70,29 +81,59 @@ def fit(
     dataset: DatasetName = "fashion-mnist",
     data_dir: DataDir = Path("data"),
     out: Out = None,
-    epochs: Epochs = _DEFAULT.epochs,
+    epochs: Epochs = None,
     batch_size: BatchSize = _DEFAULT.batch_size,
     lr: Annotated[float, typer.Option(help="the first learning rate")] = _DEFAULT.lr,
     momentum: Momentum = _DEFAULT.momentum,
     weight_decay: Annotated[float, typer.Option(help="L2 penalty")] = _DEFAULT.weight_decay,
     schedule: ScheduleName = _DEFAULT.schedule,
+    class_weights: Weights = None,
     validation: Validation = _VALIDATION,
     seed: Annotated[int, typer.Option(help="of the initial weights and the shuffles")] = _DEFAULT.seed,
     shuffle_seed: Annotated[int | None, typer.Option(help="of the shuffles alone")] = None,
     seeds: Annotated[
         int, typer.Option(min=1, help="fit with so many seeds, save the first, state mean and deviation")
     ] = 1,
-    device: Device = DeviceChoice.AUTO,
+    device: Device = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="go on after an interruption")] = False,
     stream: Annotated[bool, typer.Option("--stream", help="read npy: from its file, block by block")] = False,
     test_size: TestSize = _TEST_SIZE,
     skip_unreadable: SkipUnreadable = False,
+    resize: Resize = False,
+    invert: Invert = False,
+    center: Center = "none",
+    license_: Annotated[
+        str | None, typer.Option("--license", help="of the model, for its card", show_default="none")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a model, evaluate it on the test set once, and save it."""
-    recipe = Recipe(epochs, batch_size, lr, momentum, weight_decay, schedule, seed, shuffle_seed)
-    options = DataOptions(dataset, data_dir, test_size, skip_unreadable=skip_unreadable, stream=stream)
-    job = Job(recipe, options, validation, device, out, seeds, resume=resume, as_json=as_json, command=sys.argv[1:])
+    recipe = Recipe(
+        _DEFAULT.epochs if epochs is None else epochs,
+        batch_size,
+        lr,
+        momentum,
+        weight_decay,
+        schedule,
+        seed,
+        shuffle_seed,
+        class_weights,
+    )
+    preparation = Preparation(resize=resize, invert=invert, center=center)
+    options = DataOptions(dataset, data_dir, test_size, skip_unreadable, stream, preparation)
+    job = Job(
+        recipe,
+        options,
+        validation,
+        device,
+        out,
+        seeds,
+        more_epochs=epochs is None,
+        resume=resume,
+        license=license_,
+        as_json=as_json,
+        command=sys.argv[1:],
+    )
     try:
         job.run()
     except KeyboardInterrupt:
@@ -106,35 +147,49 @@ def sweep(
     dataset: DatasetName = "fashion-mnist",
     data_dir: DataDir = Path("data"),
     out: Out = None,
-    epochs: Epochs = _DEFAULT.epochs,
+    epochs: Epochs = None,
     batch_size: BatchSize = _DEFAULT.batch_size,
     lr: Annotated[str, typer.Option(help="learning rates, separated by commas")] = "0.03,0.1,0.2,0.4",
     momentum: Momentum = _DEFAULT.momentum,
     weight_decay: Annotated[str, typer.Option(help="L2 penalties, separated by commas")] = "0,1e-5,1e-4,1e-3",
     schedule: ScheduleName = _DEFAULT.schedule,
+    class_weights: Weights = None,
     validation: Validation = _VALIDATION,
     seeds: Annotated[str, typer.Option(help="seeds of the initial weights; the first shuffles for all")] = "0",
-    device: Device = DeviceChoice.AUTO,
+    device: Device = "auto",
     test_size: TestSize = _TEST_SIZE,
     skip_unreadable: SkipUnreadable = False,
+    resize: Resize = False,
+    invert: Invert = False,
+    center: Center = "none",
     save: Annotated[bool, typer.Option("--save", help="fit and save the best, as `fit` does")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Fit all combinations of settings at once and rank them by validation accuracy; the test set is not touched."""
-    base = Recipe(epochs, batch_size, momentum=momentum, schedule=schedule)
+    if not leads():
+        return  # of processes that torchrun started; a sweep is one process's work
+    base = Recipe(
+        _DEFAULT.epochs if epochs is None else epochs,
+        batch_size,
+        momentum=momentum,
+        schedule=schedule,
+        class_weights=class_weights,
+    )
     rates, decays = (_numbers(option, text, float) for option, text in (("--lr", lr), ("--weight-decay", weight_decay)))
-    recipes = grid(base, rates, decays, _numbers("--seeds", seeds, int))
+    seed_numbers = _numbers("--seeds", seeds, int)
+    grid(base, rates, decays, seed_numbers)  # refuses what is out of range before anything is read
     if not validation:
         raise RecipeError("--validation 0: a sweep ranks by validation accuracy, so it needs some images for that.")
-    options = DataOptions(dataset, data_dir, test_size, skip_unreadable=skip_unreadable)
+    preparation = Preparation(resize=resize, invert=invert, center=center)
+    options = DataOptions(dataset, data_dir, test_size, skip_unreadable, preparation=preparation)
     target = choose_device(device)
     data = load_dataset(options)
-    train, held_out = split_off(data.train, validation)
+    train, held_out = split_off(data.train, validation, data.labels)
+    recipes = grid(base.settling(len(train)) if epochs is None else base, rates, decays, seed_numbers)
+    show_start(describe_device(target), why_not_cuda(device, target), data, train, as_json=as_json)
     choose_threads(len(data.labels) * len(recipes))
-    run = Fit(recipes, train, held_out, len(data.labels), target)
-    for _ in show_epochs(run.epochs(), epochs, as_json=False):
-        pass
-    ranked = rank(recipes, run.history[-1], len(held_out))
+    fits = Fits(recipes, train, held_out, len(data.labels), target)
+    ranked = rank(recipes, show_progress(fits.epochs(), recipes[0].epochs), len(held_out))
     show_ranking(ranked, as_json=as_json)
     if save:
         best = Job(ranked[0].recipe, options, validation, device, out, as_json=as_json)
@@ -147,17 +202,26 @@ def evaluate(
     *,
     dataset: DatasetName = "fashion-mnist",
     data_dir: DataDir = Path("data"),
-    test_size: TestSize = _TEST_SIZE,
     skip_unreadable: SkipUnreadable = False,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="measure all images, also where the model may have been trained on them")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a saved model on a data set's test images."""
+    """Measure a saved model on the images of a data set that it was not trained on.
+
+    Where a data set brings test images, those are taken. The model file knows the images that it was trained on, and
+    they are left out.
+    """
+    if not leads():
+        return  # of processes that torchrun started; one speaks
+    model = model.expanduser()
     loaded = artifact.load(model / artifact.FILE_NAME if model.is_dir() else model)
-    data = load_dataset(DataOptions(dataset, data_dir, test_size, skip_unreadable=skip_unreadable))
-    if data.labels != loaded.metadata.labels:
-        theirs = ", ".join(data.labels[:5])
-        raise TrainingError(f"{dataset} has the classes {theirs}, …; the model's are others or in another order.")
-    show_evaluation(measure(loaded.model, data.test, data.labels), as_json=as_json)
+    labels, preparation = loaded.metadata.labels, loaded.metadata.preparation
+    options = DataOptions(dataset, data_dir, None, skip_unreadable, preparation=preparation)
+    data = load_for_testing(options, labels)
+    unseen = data.test if whole else unseen_images(data, loaded)
+    show_evaluation(measure(loaded.model, unseen, labels), len(data.test) - len(unseen), as_json=as_json)
 
 
 def _numbers(option: str, text: str, kind: Callable[[str], _Number]) -> list[_Number]:
@@ -172,16 +236,38 @@ def _fit_command(job: Job) -> list[str]:
     given = asdict(job.recipe) | {"dataset": job.data.name, "data_dir": job.data.folder, "validation": job.validation}
     given |= {"test_size": job.data.test_size} if ":" in job.data.name else {}
     given |= {"out": job.out} if job.out else {}
-    options = [part for name, value in given.items() for part in (f"--{name.replace('_', '-')}", str(value))]
-    return ["fit", *options, *(["--skip-unreadable"] if job.data.skip_unreadable else [])]
+    preparation = job.data.preparation
+    given |= {"center": preparation.center} if preparation.center != "none" else {}
+    flags = {
+        "--skip-unreadable": job.data.skip_unreadable,
+        "--resize": preparation.resize,
+        "--invert": preparation.invert,
+    }
+    options = [
+        part
+        for name, value in given.items()
+        if value is not None
+        for part in (f"--{name.replace('_', '-')}", str(value))
+    ]
+    return ["fit", *options, *(flag for flag, is_set in flags.items() if is_set)]
 
 
 def main() -> None:
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that can't show a name shows something in its place
     try:
         app()
     except (TrainingError, ClassifierError, OSError) as error:
-        note(f"error: {error}")
-        sys.exit(2)
+        _stop(str(error))
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        _stop(f"memory is used up ({str(error).partition('. ')[0]}); try a smaller --batch-size or --stream.")
+    except torch.AcceleratorError as error:
+        _stop(f"the GPU failed: {str(error).partition(chr(10))[0]}")
+
+
+def _stop(reason: str) -> NoReturn:
+    note(f"error: {reason}")
+    sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -1,53 +1,118 @@
 """What the terminal shows while a model is fitted: a live table and a progress bar, or one JSON object per line."""
 
 import json
+import math
+import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from math import isfinite
+from pathlib import Path
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from app.classifier.metadata import Evaluation
-from training.scores import EpochScores
-from training.sweep import Ranked
+from training.data.datasets import Dataset
+from training.data.splits import FileSplit, Split
+from training.fitting.fit import Fit
+from training.fitting.scores import EpochScores
+from training.fitting.sweep import Ranked
+from training.names import apart, shortened, visible
+from training.results.measured import Measured
 
-__all__ = ["note", "print_json", "show_epochs", "show_evaluation", "show_ranking", "show_rows"]
+__all__ = [
+    "note",
+    "print_json",
+    "show_epochs",
+    "show_evaluation",
+    "show_progress",
+    "show_ranking",
+    "show_rows",
+    "show_saved",
+    "show_start",
+]
 
 _ROWS = 10  # the last epochs that the live table shows
+_MAX_NAME = 20  # characters of a class's name beside the confusion matrix
+_ENDLESS = 100_000  # columns of a line that goes to a file or a pipe
 
 
-def show_epochs(epochs: Iterable[EpochScores], total: int, *, as_json: bool) -> Iterator[EpochScores]:
-    """Pass the epochs on and show each: live on a terminal, as JSON lines when asked for, else not at all."""
+def show_start(
+    machine: Mapping[str, str], why_not_cuda: str | None, data: Dataset, train: Split | FileSplit, *, as_json: bool
+) -> None:
+    """Say where it is trained, and why not on CUDA, on what, and what its owner should know of that."""
+    device, *details = machine.values()
+    reason = f", as torch finds no CUDA here: {why_not_cuda}" if why_not_cuda else ""
+    note(f"Training on {device} ({', '.join(details)}){reason}.")
+    if "RANK" in os.environ and "TORCHELASTIC_RUN_ID" not in os.environ:
+        note("note: RANK is set, but torchrun did not start this process: it trains alone.")
+    for warning in data.warnings():
+        note(f"note: {warning}")
     if as_json:
-        for scores in epochs:
+        images = {"train": len(train), "validation": len(data.train) - len(train), "test": len(data.test)}
+        left_out = [asdict(one) for one in data.left_out]
+        print_json("start", {**machine, "images": images, "left_out": left_out, "warnings": data.warnings()})
+
+
+def show_saved(folder: Path, version: str, measured: Measured, complaint: str | None, *, as_json: bool) -> None:
+    """Say what was made, how good it is and what to do with it."""
+    evaluation = measured.evaluation
+    if complaint:
+        note(f"note: {complaint}")
+    if as_json:
+        fields = {"folder": str(folder), "version": version, "accuracy": evaluation.accuracy}
+        print_json("saved", fields | {"seconds": measured.seconds, "complaint": complaint})
+        return
+    low, high = evaluation.accuracy_interval
+    note(f"{visible(str(folder))}: {len(measured.history)} epochs in {measured.seconds:.1f} s, version {version}.")
+    sys.stdout.write(f"test accuracy {evaluation.accuracy:.4f} (95 % interval {low:.4f} to {high:.4f})\n")
+
+
+def show_epochs(fit: Fit, total: int, *, as_json: bool) -> Iterator[EpochScores]:
+    """Train and pass the epochs on; show each: live on a terminal, as JSON lines when asked for, else not at all."""
+    if as_json:
+        for scores in fit.epochs():
             print_json("epoch", asdict(scores))
             yield scores
         return
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield from epochs
+        yield from fit.epochs()
         return
-    progress = Progress(TextColumn("epoch"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console)
+    columns = (TextColumn("epoch"), BarColumn(), TextColumn("{task.completed:.1f}/{task.total}"), TimeRemainingColumn())
+    progress = Progress(*columns)
     task = progress.add_task("", total=total)
-    done: list[EpochScores] = []
-    with Live(progress, console=console, refresh_per_second=8) as live:
-        for scores in epochs:
-            done.append(scores)
-            progress.update(task, completed=scores.epoch)
-            live.update(Group(_table(done[-_ROWS:]), progress))
-            yield scores
+
+    def picture() -> Group:
+        progress.update(task, completed=fit.progress)  # a part of an epoch, too, where it takes long
+        return Group(_table(fit.history[-_ROWS:]), progress)
+
+    with Live(get_renderable=picture, console=console, refresh_per_second=8):
+        yield from fit.epochs()
 
 
-def show_rows(header: tuple[str, ...], rows: Iterable[tuple[str, ...]], title: str | None = None) -> None:
-    """A table on stdout."""
-    table = Table(*header, title=title, title_justify="left")
+def show_progress(epochs: Iterable[list[EpochScores]], total: int) -> list[EpochScores]:
+    """Go through the epochs of a sweep, with a bar on a terminal, and return the last one's scores."""
+    console = Console(stderr=True)
+    columns = (TextColumn("epoch"), BarColumn(), TextColumn("{task.completed}/{task.total}"), TimeRemainingColumn())
+    last: list[EpochScores] = []
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        for last in progress.track(epochs, total=total):  # noqa: B007
+            pass
+    return last
+
+
+def show_rows(header: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
+    """A table on stdout, whole: as wide as it is where no terminal limits it."""
+    table = Table(title=title and Text(title), title_justify="left")
+    for name in header:
+        table.add_column(Text(name))
     for row in rows:
-        table.add_row(*row)
-    Console(markup=False).print(table)
+        table.add_row(*map(Text, row))
+    _stdout().print(table)
 
 
 def show_ranking(ranked: list[Ranked], *, as_json: bool) -> None:
@@ -61,8 +126,8 @@ def show_ranking(ranked: list[Ranked], *, as_json: bool) -> None:
             f"{one.recipe.lr:g}",
             f"{one.recipe.weight_decay:g}",
             str(one.recipe.seed),
-            f"{one.accuracy:.4f}" if isfinite(one.loss) else "diverged",
-            f"{one.interval[0]:.4f} to {one.interval[1]:.4f}" if isfinite(one.loss) else "",
+            f"{one.accuracy:.4f}" if math.isfinite(one.loss) else "diverged",
+            f"{one.interval[0]:.4f} to {one.interval[1]:.4f}" if math.isfinite(one.loss) else "",
             f"{one.loss:.4f}",
         )
         for place, one in enumerate(ranked, 1)
@@ -71,50 +136,78 @@ def show_ranking(ranked: list[Ranked], *, as_json: bool) -> None:
     show_rows(header, rows)
 
 
-def show_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:
+def show_evaluation(evaluation: Evaluation, left_out: int, *, as_json: bool) -> None:
+    """Print what was measured; `left_out` images were not, as the model had been trained on them."""
     if as_json:
-        print_json("evaluation", evaluation.model_dump())
+        print_json("evaluation", evaluation.model_dump() | {"left_out": left_out})
         return
     low, high = evaluation.accuracy_interval
     scores = [
         ("samples", f"{evaluation.sample_count:,}"),
+        *([("left out, as trained on", f"{left_out:,}")] if left_out else []),
         ("accuracy", f"{evaluation.accuracy:.4f} (95 % interval {low:.4f} to {high:.4f})"),
         ("top-2 accuracy", f"{evaluation.top_2_accuracy:.4f}"),
         ("cross-entropy", f"{evaluation.loss:.4f} nats"),
         ("calibration error", f"{evaluation.calibration_error:.4f}"),
     ]
     show_rows(("score", "value"), scores)
+    labels = apart([one.label for one in evaluation.classes])
     classes = (
-        (one.label, f"{one.precision:.3f}", f"{one.recall:.3f}", f"{one.f1:.3f}", f"{one.sample_count:,}")
-        for one in evaluation.classes
+        (str(number), label, f"{one.precision:.3f}", f"{one.recall:.3f}", f"{one.f1:.3f}", f"{one.sample_count:,}")
+        for number, (label, one) in enumerate(zip(labels, evaluation.classes, strict=True))
     )
-    show_rows(("class", "precision", "recall", "F1", "images"), classes)
-    labels = tuple(one.label for one in evaluation.classes)
-    matrix = ((label, *map(str, row)) for label, row in zip(labels, evaluation.confusion_matrix, strict=True))
-    show_rows(("true class", *labels), matrix, title="confusion matrix")
+    show_rows(("", "class", "precision", "recall", "F1", "images"), classes)
+    _show_confusion(evaluation.confusion_matrix, [shortened(label, _MAX_NAME) for label in labels])
 
 
-def print_json(event: str, fields: dict[str, object]) -> None:
-    sys.stdout.write(json.dumps({"event": event} | fields) + "\n")
+def _show_confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str]) -> None:
+    """The matrix, its columns under the classes' numbers, in as many bands as the terminal's width asks for."""
+    count = len(labels)
+    rows = [f"{number} {label}" for number, label in enumerate(labels)]
+    widths = [max(len(str(column)), *(len(str(row[column])) for row in matrix)) + 3 for column in range(count)]
+    room = _stdout().width - max(map(len, rows)) - 4
+    first = 0
+    while first < count:
+        last = first + 1
+        while last < count and sum(widths[first : last + 1]) <= room:
+            last += 1
+        part = f", predicted classes {first} to {last - 1}" if last - first < count else ""
+        band = ((name, *map(str, row[first:last])) for name, row in zip(rows, matrix, strict=True))
+        show_rows(("true class", *map(str, range(first, last))), band, f"confusion matrix{part}")
+        first = last
+
+
+def _stdout() -> Console:
+    console = Console(markup=False, emoji=False, highlight=False)
+    return console if console.is_terminal else Console(markup=False, emoji=False, highlight=False, width=_ENDLESS)
+
+
+def print_json(event: str, fields: Mapping[str, object]) -> None:
+    sys.stdout.write(json.dumps(_finite({"event": event, **fields}), allow_nan=False) + "\n")
     sys.stdout.flush()
+
+
+def _finite(value: object) -> object:
+    """JSON knows neither NaN nor infinity: they become null."""
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def note(text: str) -> None:
     """One plain line for a person, on stderr so that stdout stays for results."""
-    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(text)
+    Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False).print(visible(text))
 
 
-def _table(epochs: list[EpochScores]) -> Table:
+def _table(epochs: Sequence[EpochScores]) -> Table:
     table = Table("epoch", "loss", "accuracy", "validation loss", "validation accuracy", "seconds")
     for scores in epochs:
         validation = ("–", "–")
         if scores.validation_loss is not None and scores.validation_accuracy is not None:
-            validation = (f"{scores.validation_loss[0]:.4f}", f"{scores.validation_accuracy[0]:.4f}")
+            validation = (f"{scores.validation_loss:.4f}", f"{scores.validation_accuracy:.4f}")
         table.add_row(
-            str(scores.epoch),
-            f"{scores.loss[0]:.4f}",
-            f"{scores.accuracy[0]:.4f}",
-            *validation,
-            f"{scores.seconds:.3f}",
+            str(scores.epoch), f"{scores.loss:.4f}", f"{scores.accuracy:.4f}", *validation, f"{scores.seconds:.3f}"
         )
     return table

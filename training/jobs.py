@@ -1,27 +1,45 @@
-"""One fit from the data set to the model folder, in one process or in each of many."""
+"""One fit from the data set to the model folder, in one process or in each of many: load, fit, measure, publish."""
 
-import shlex
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
-import typer
 
-from app.classifier.metadata import Evaluation
-from training.catalog import DataOptions, load_dataset
-from training.checkpoints import FILE_NAME, load_checkpoint, save_checkpoint
-from training.datasets import is_text
-from training.devices import DeviceChoice, choose_device, choose_threads
-from training.display import note, print_json, show_epochs
-from training.errors import TrainingError
-from training.evaluation import calibrate, evaluate, pixel_statistics
-from training.fit import Fit
-from training.processes import Processes, join
-from training.publishing import publish
-from training.recipes import Recipe
-from training.splits import split_off
+from app.classifier import artifact
+from app.classifier.errors import ModelFileError
+from training import display
+from training.data.catalog import DataOptions, load_dataset
+from training.data.datasets import Dataset, is_text
+from training.data.splits import FileSplit, Split, split_off
+from training.errors import CheckpointError, TrainingError
+from training.fitting.checkpoints import FILE_NAME, Checkpoint, Purpose, load_checkpoint, purpose_of, save_checkpoint
+from training.fitting.devices import choose_device, choose_threads, describe_device, why_not_cuda
+from training.fitting.fit import Fit
+from training.fitting.processes import Processes, join, leads
+from training.fitting.recipes import Recipe
+from training.fitting.scores import complaint
+from training.names import in_shell
+from training.results.evaluation import evaluate
+from training.results.measured import Measured
+from training.results.publishing import Origin, claim, publish
 
 __all__ = ["Job"]
+
+_CHECKPOINT_SECONDS = 1.0  # at least, between two checkpoints: one takes as long as many epochs of a small data set
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What a job works on, once its data have been read."""
+
+    recipe: Recipe
+    data: Dataset
+    train: Split | FileSplit
+    validation: Split
+    fingerprint: str
+    purpose: Purpose
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +47,12 @@ class Job:
     recipe: Recipe
     data: DataOptions
     validation: float  # share of the training data kept for validation
-    device: DeviceChoice
+    device: str
     out: Path | None = None  # None: models/<dataset>
     seed_count: int = 1  # how many seeds the mean accuracy is taken over
+    more_epochs: bool = False  # than the recipe has, where there are few images
     resume: bool = False
+    license: str | None = None
     as_json: bool = False
     command: list[str] = field(default_factory=list)  # the arguments that make the model again, for its card
 
@@ -43,61 +63,108 @@ class Job:
             TrainingError: see its tree; nothing saved is overwritten.
             OSError: the model folder can't be written.
         """
-        device = choose_device(self.device)
+        device, further_seeds = choose_device(self.device), self._further_seeds()
+        machine = describe_device(device)
         with join(device) as processes:
-            self._run(device, processes)
+            task = self._load(processes)
+            folder = self._folder(task.data)
+            claim(folder)
+            if processes.leads:
+                reason = why_not_cuda(self.device, device)
+                display.show_start(machine, reason, task.data, task.train, as_json=self.as_json)
+            is_finished = processes.from_leader(self._is_finished(folder, task))
+            fit = None if is_finished else self._fit(folder, task, device, processes)
+        if fit and processes.leads:
+            measured = Measured.of(fit, task.data, task.validation)
+            accuracies = [self._accuracy(seed, task, device) for seed in further_seeds]
+            of_seeds = [measured.evaluation.accuracy, *accuracies] if further_seeds else []
+            version = publish(folder, measured, task.data, self._origin(task, machine, of_seeds))
+            (folder / FILE_NAME).unlink(missing_ok=True)
+            display.show_saved(folder, version, measured, complaint(measured.history), as_json=self.as_json)
 
-    def _run(self, device: torch.device, processes: Processes) -> None:
+    def _load(self, processes: Processes) -> _Task:
         with processes.first_here_goes_first():
             data = load_dataset(self.data)
         choose_threads(len(data.labels))
-        train, held_out = split_off(data.train, self.validation)
-        folder = self.out or Path("models") / data.name
+        train, validation = split_off(data.train, self.validation, data.labels)
+        fingerprint = data.fingerprint()
+        recipe = self.recipe.settling(len(train)) if self.more_epochs else self.recipe
+        return _Task(recipe, data, train, validation, fingerprint, purpose_of(recipe, self.validation, fingerprint))
+
+    def _folder(self, data: Dataset) -> Path:
+        folder = (self.out or Path("models") / data.name).expanduser()
         if not is_text(folder.resolve().name):
             raise TrainingError(f"--out {str(folder)!r}: the folder's name is the model's, and it is not UTF-8.")
-        fingerprint = data.fingerprint()
-        purpose = f"{self.recipe} validation={self.validation} data={fingerprint}"
-        run = Fit([self.recipe], train, held_out, len(data.labels), device, processes=processes)
-        checkpoint = load_checkpoint(folder / FILE_NAME, purpose) if self.resume or processes.restarted else None
-        if checkpoint:
-            run.resume(checkpoint)
-        if not processes.leads:
-            run.finish()
-            return
-        for _ in show_epochs(run.epochs(), self.recipe.epochs, as_json=self.as_json):
-            save_checkpoint(folder / FILE_NAME, run.checkpoint(purpose))
-        [model] = run.models()
-        conformal, guard = calibrate(model, held_out), pixel_statistics(data.train)
-        evaluation = evaluate(model, data.test, data.labels, conformal=conformal, guard=guard)
-        others = [replace(self.recipe, seed=self.recipe.seed + more) for more in range(1, self.seed_count)]
-        accuracies = [evaluation.accuracy]
-        for recipe in others:
-            again = Fit([recipe], train, held_out, len(data.labels), device)
-            again.finish()
-            accuracies.append(evaluate(again.models()[0], data.test, data.labels).accuracy)
-        version = publish(
-            folder,
-            model,
-            dataset=data,
-            recipe=self.recipe,
-            validation=self.validation,
-            history=run.history,
-            evaluation=evaluation,
-            pixel_statistics=guard,
-            conformal=conformal,
-            seed_accuracies=tuple(accuracies) if others else (),
-            fingerprint=fingerprint,
-            command=shlex.join(["python", "-m", "training", *self.command]),
-            device=str(device),
-        )
-        (folder / FILE_NAME).unlink(missing_ok=True)
-        self._tell(folder, version, evaluation, run.seconds)
+        return folder
 
-    def _tell(self, folder: Path, version: str, evaluation: Evaluation, seconds: float) -> None:
-        if self.as_json:
-            fields = {"folder": str(folder), "version": version, "accuracy": evaluation.accuracy, "seconds": seconds}
-            print_json("saved", fields)
-            return
-        low, high = evaluation.accuracy_interval
-        note(f"{folder}: {self.recipe.epochs} epochs in {seconds:.1f} s, version {version}.")
-        typer.echo(f"test accuracy {evaluation.accuracy:.4f} (95 % interval {low:.4f} to {high:.4f})")
+    def _fit(self, folder: Path, task: _Task, device: torch.device, processes: Processes) -> Fit:
+        """Train all epochs; what an interruption leaves is a checkpoint of the last whole one."""
+        fit = Fit(task.recipe, task.train, task.validation, len(task.data.labels), device, processes=processes)
+        checkpoint = processes.from_leader(self._checkpoint(folder, task, processes))
+        if checkpoint:
+            fit.resume(checkpoint)
+        if not processes.leads:
+            fit.finish()
+            return fit
+        saved_at, saved = time.monotonic(), len(fit.history)
+        try:
+            for _ in display.show_epochs(fit, task.recipe.epochs, as_json=self.as_json):
+                if time.monotonic() - saved_at >= _CHECKPOINT_SECONDS:
+                    save_checkpoint(folder / FILE_NAME, fit.checkpoint(task.purpose))
+                    saved_at, saved = time.monotonic(), len(fit.history)
+        except KeyboardInterrupt:
+            if len(fit.history) > saved:
+                save_checkpoint(folder / FILE_NAME, fit.checkpoint(task.purpose))
+            raise
+        if len(fit.history) > saved and fit.seconds >= _CHECKPOINT_SECONDS:  # measuring and publishing may yet fail
+            save_checkpoint(folder / FILE_NAME, fit.checkpoint(task.purpose))
+        return fit
+
+    def _checkpoint(self, folder: Path, task: _Task, processes: Processes) -> Checkpoint | None:
+        """Where to go on from, if anywhere; only the leader reads it."""
+        if not processes.leads or not (self.resume or processes.restarted):
+            return None
+        try:
+            found = load_checkpoint(folder / FILE_NAME, task.purpose)
+        except CheckpointError:
+            if not processes.restarted:
+                raise
+            return None  # of an earlier fit, which must not stop a restart
+        if found is None and self.resume:
+            display.note(f"{folder} has no checkpoint: the fit starts with its first epoch.")
+        return found
+
+    def _is_finished(self, folder: Path, task: _Task) -> bool:
+        """Whether there is nothing to resume, as the model is there."""
+        if not (self.resume and leads()) or (folder / FILE_NAME).exists():
+            return False
+        try:
+            found = artifact.load(folder / artifact.FILE_NAME).metadata
+        except ModelFileError:
+            return False
+        made_by = found.hyperparameters | {"seed": found.seed, "data": found.dataset_fingerprint}
+        if made_by != {name: value for name, value in task.purpose.items() if value is not None}:
+            return False
+        display.note(f"{folder} is finished: its model was fitted with these options to these data.")
+        return True
+
+    def _further_seeds(self) -> list[int]:
+        """Each makes a recipe before anything is trained: one may be out of range."""
+        return [replace(self.recipe, seed=self.recipe.seed + more).seed for more in range(1, self.seed_count)]
+
+    def _accuracy(self, seed: int, task: _Task, device: torch.device) -> float:
+        """Of a fit by another seed, on the test images."""
+        fit = Fit(replace(task.recipe, seed=seed), task.train, task.validation, len(task.data.labels), device)
+        fit.finish()
+        return evaluate(fit.model, task.data.test, task.data.labels).accuracy
+
+    def _origin(self, task: _Task, machine: Mapping[str, str], seed_accuracies: list[float]) -> Origin:
+        return Origin(
+            recipe=task.recipe,
+            validation=self.validation,
+            fingerprint=task.fingerprint,
+            command=in_shell(["python", "-m", "training", *self.command]),
+            machine=machine,
+            seed_accuracies=tuple(seed_accuracies),
+            license=self.license,
+        )

@@ -7,6 +7,8 @@ Tensors:
     check.probabilities  float32 [K, C], the freshly trained model's answers to them
     pixels.mean, pixels.deviation, pixels.limit  as in PixelStatistics; a file may lack them
     conformal.probabilities  as in ConformalScores; a file may lack it
+    trained_on           int64 [n], the first 8 bytes of the SHA-256 of each training image's 784 pixels, ascending; a
+                         file may lack it
 
 The metadata is one JSON document (`metadata.Metadata`) under the key `softmax_serving`, and under `sha256` a checksum,
 which a file may lack: the SHA-256 of the whole file with 64 zeros in the checksum's place. The version of a model is
@@ -17,6 +19,7 @@ import json
 import os
 import stat
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -34,7 +37,7 @@ from app.classifier.metadata import Metadata
 from app.classifier.pixel_statistics import PixelStatistics
 from app.classifier.softmax import PIXELS, SIDE, SoftmaxRegression, to_inputs
 
-__all__ = ["FILE_NAME", "Artifact", "load", "replace_file", "save"]
+__all__ = ["FILE_NAME", "Artifact", "load", "replace_files", "save", "serialize", "version_of"]
 
 FILE_NAME = "model.safetensors"
 _METADATA_KEY = "softmax_serving"
@@ -43,6 +46,7 @@ _KNOWN_KEYS = {_METADATA_KEY, _CHECKSUM_KEY, "format"}  # the last is what other
 _CHECKSUM_FIELD = '"sha256":"%s"'
 _NO_CHECKSUM = "0" * 64
 _CONFORMAL = "conformal.probabilities"
+_TRAINED_ON = "trained_on"
 _PIXEL_STATISTICS = {"mean": (PIXELS,), "deviation": (PIXELS,), "limit": ()}
 _MAX_BYTES = 64 * 2**20  # 20,000 classes; a larger file is not one of ours
 _CHECK_TOLERANCE = 1e-5  # machines round matrix products differently, by some 1e-7
@@ -57,6 +61,7 @@ class Artifact:
     version: str
     pixel_statistics: PixelStatistics | None = None
     conformal: ConformalScores | None = None
+    trained_on: Tensor | None = None
 
 
 def save(
@@ -68,14 +73,30 @@ def save(
 ) -> str:
     """Write the model file in one atomic step: a reader sees the old file or the new one, never a part.
 
-    Without pixel statistics, of the training images, the service can't tell images that look otherwise;
-    without conformal scores, of validation images, it can't choose prediction sets.
-
     Returns:
         The version of what was written.
 
     Raises:
         OSError: the folder or the file can't be written; an existing file stays whole.
+    """
+    content = serialize(model, metadata, pixel_statistics, conformal)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_files({path: content})
+    return version_of(content)
+
+
+def serialize(
+    model: SoftmaxRegression,
+    metadata: Metadata,
+    pixel_statistics: PixelStatistics | None = None,
+    conformal: ConformalScores | None = None,
+    trained_on: Tensor | None = None,
+) -> bytes:
+    """The content of a model file.
+
+    Without pixel statistics, of the training images, the service can't tell images that look otherwise;
+    without conformal scores, of validation images, it can't choose prediction sets; without `trained_on`, nobody can
+    tell whether the model is measured on what it was trained on.
     """
     model = SoftmaxRegression(model.weight.detach().cpu().contiguous(), model.bias.detach().cpu().contiguous())
     images = _check_patterns()
@@ -89,11 +110,10 @@ def save(
         tensors |= {f"pixels.{name}": getattr(pixel_statistics, name) for name in _PIXEL_STATISTICS}
     if conformal is not None:
         tensors[_CONFORMAL] = conformal.probabilities
+    if trained_on is not None:
+        tensors[_TRAINED_ON] = trained_on.sort().values
     content = save_tensors(tensors, {_METADATA_KEY: metadata.model_dump_json(), _CHECKSUM_KEY: _NO_CHECKSUM})
-    content = _with_checksum(content, _NO_CHECKSUM, sha256(content).hexdigest())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, content)
-    return _version(content)
+    return _with_checksum(content, _NO_CHECKSUM, sha256(content).hexdigest())
 
 
 def load(path: Path) -> Artifact:
@@ -123,9 +143,10 @@ def load(path: Path) -> Artifact:
     return Artifact(
         model,
         metadata,
-        _version(content),
+        version_of(content),
         pixel_statistics=PixelStatistics(*found) if found else None,
         conformal=ConformalScores(tensors[_CONFORMAL]) if _CONFORMAL in tensors else None,
+        trained_on=tensors.get(_TRAINED_ON),
     )
 
 
@@ -167,6 +188,8 @@ def _check_tensors(path: Path, tensors: dict[str, Tensor], class_count: int) -> 
         expected |= {f"pixels.{name}": (torch.float32, shape) for name, shape in _PIXEL_STATISTICS.items()}
     if _CONFORMAL in tensors:
         expected[_CONFORMAL] = (torch.float32, (tensors[_CONFORMAL].numel(),))
+    if _TRAINED_ON in tensors:
+        expected[_TRAINED_ON] = (torch.int64, (tensors[_TRAINED_ON].numel(),))
     for name, (dtype, shape) in expected.items():
         tensor = tensors.get(name)
         if tensor is None or tensor.dtype != dtype or tuple(tensor.shape) != shape:
@@ -190,26 +213,31 @@ def _check_patterns() -> Tensor:
     return torch.stack([flat, flat + 255, ramp, ramp.T, checks, disc, frame, noise])
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file in one atomic step.
+def replace_files(contents: Mapping[Path, bytes]) -> None:
+    """Write files, each in one atomic step, in this order; none is replaced before all are on the disk.
 
     Raises:
-        OSError: the folder or the file can't be written; an existing file stays whole.
+        OSError: a folder or a file can't be written; existing files stay whole.
     """
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    staged: dict[Path, Path] = {}
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        for path, content in contents.items():
+            descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            staged[path] = Path(temporary)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            staged[path].chmod(0o644)
+        for path, written in staged.items():
+            written.replace(path)
+    finally:
+        for written in staged.values():
+            written.unlink(missing_ok=True)
 
 
-def _version(content: bytes) -> str:
+def version_of(content: bytes) -> str:
+    """The version of the model in a file of this content."""
     return sha256(content).hexdigest()[:12]
 
 

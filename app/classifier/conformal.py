@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 __all__ = ["ConformalScores"]
@@ -47,6 +48,12 @@ class ConformalScores:
         least = self._least_probability(coverage)
         ranked = sorted(range(len(probabilities)), key=probabilities.__getitem__, reverse=True)
         return ranked[: max(1, sum(probability >= least for probability in probabilities))]
+
+    def sets(self, probabilities: Tensor, coverage: float) -> Tensor:
+        """The same for many images: probabilities float32 [N, C] -> bool [N, C], which classes are in each set."""
+        likeliest = torch.zeros_like(probabilities, dtype=torch.bool)
+        likeliest.scatter_(1, probabilities.argmax(1, keepdim=True), value=True)
+        return likeliest | (probabilities >= self._least_probability(coverage))
 
     def _least_probability(self, coverage: float) -> float:
         count = len(self.probabilities)

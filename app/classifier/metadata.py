@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from app.classifier.preparation import Preparation
+
 __all__ = ["ClassScores", "CoverageScores", "Evaluation", "Metadata"]
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -57,12 +59,15 @@ class Metadata(_Record):
         min_length=2, description="in the order of class_id"
     )
     preprocessing: Literal["28x28 grayscale / 255"] = "28x28 grayscale / 255"
+    preparation: Preparation = Field(default=Preparation(), description="what turns image files into its pixels")
     dataset: str
     dataset_fingerprint: str = Field(description="SHA-256 over the training and test pixels and labels")
     hyperparameters: dict[str, Any]
     seed: int
     library_versions: dict[str, str]
+    machine: dict[str, str] = Field(default={}, description="device, GPU, driver and precision of the fit")
     created_at: datetime
+    license: str | None = None
     evaluation: Evaluation
     seed_accuracies: tuple[Share, ...] = Field(default=(), description="test accuracies of the fit by several seeds")
 

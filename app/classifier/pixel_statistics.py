@@ -15,6 +15,7 @@ Oddity = Literal["blank", "inverted", "unusual"]
 
 _FLOOR = 0.05  # of the range; added to each deviation, or a pixel that is black in training could not be dark gray
 _USUAL_SHARE = 0.995  # of the training images lie within the limit
+_EXACT = 256  # images whose squared pixels are summed in float32: no sum exceeds 2^24, so each is exact
 _MOST_MEASURED = 1_000_000  # distances that the limit is taken from; torch.quantile takes 16 million at most
 
 
@@ -49,15 +50,15 @@ class PixelStatistics:
         """The statistics of training images, uint8 [N, 784] or [N, 28, 28], on any device."""
         images = pixels.reshape(-1, PIXELS)
         total, squares = torch.zeros(2, PIXELS, dtype=torch.float64, device=images.device)
-        for chunk in torch.split(images, 8192):
-            inputs = chunk.double() / 255
-            total += inputs.sum(0)
-            squares += inputs.square().sum(0)
-        mean = total / len(images)
-        deviation = (squares / len(images) - mean.square()).clamp(min=0).sqrt()
+        for chunk in torch.split(images, _EXACT):
+            values = chunk.float()
+            total += values.sum(0)
+            squares += values.square().sum(0)
+        mean = total / len(images) / 255
+        deviation = (squares / len(images) / 255**2 - mean.square()).clamp(min=0).sqrt()
         found = cls(mean.float().cpu(), deviation.float().cpu(), torch.tensor(torch.inf))
         measured = images[:: len(images) // _MOST_MEASURED + 1]
-        distances = torch.cat([found.distances(chunk.cpu()) for chunk in torch.split(measured, 8192)])
+        distances = torch.cat([found.distances(chunk.cpu()) for chunk in torch.split(measured, 1024)])
         return cls(found.mean, found.deviation, distances.quantile(_USUAL_SHARE))
 
     def distances(self, pixels: Tensor) -> Tensor:

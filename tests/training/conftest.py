@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from training.__main__ import main
-from training.splits import Split
+from training.data.splits import Split
 
 torch.set_num_threads(1)  # as the command line does for narrow problems
 

@@ -11,7 +11,7 @@ import torch
 from app.classifier import artifact
 from tests.conftest import make_metadata, make_model
 from tests.training.conftest import CommandLine
-from training.report import PICTURES
+from training.results.report import PICTURES
 
 
 def test_fit_saves_a_model_that_serving_loads(training: CommandLine, data_dir: Path, tmp_path: Path) -> None:
@@ -58,8 +58,8 @@ def test_json_has_a_line_per_epoch_and_one_for_the_model(training: CommandLine, 
     result = training("fit", "--data-dir", data_dir, "--out", tmp_path / "m", "--epochs", "2", "--json")
 
     events = [json.loads(line) for line in result.stdout.splitlines()]
-    assert [event["event"] for event in events] == ["epoch", "epoch", "saved"]
-    assert events[2]["version"] == artifact.load(tmp_path / "m" / artifact.FILE_NAME).version
+    assert [event["event"] for event in events] == ["start", "epoch", "epoch", "saved"]
+    assert events[3]["version"] == artifact.load(tmp_path / "m" / artifact.FILE_NAME).version
 
 
 @pytest.mark.parametrize("options", [["--lr", "1e30"], ["--lr", "3e38", "--epochs", "1", "--batch-size", "1000000000"]])
@@ -96,13 +96,17 @@ def test_a_minibatch_of_more_than_all_images_is_all_images(
     assert artifact.load(tmp_path / "m" / artifact.FILE_NAME).metadata.hyperparameters["batch_size"] == 10**12
 
 
-def test_a_report_that_cannot_be_written_loses_no_model(training: CommandLine, data_dir: Path, tmp_path: Path) -> None:
-    (tmp_path / "report").write_text("not a folder")
+@pytest.mark.parametrize("name", ["report", "README.md", "model.safetensors", "report/weights.png"])
+def test_what_is_not_ours_is_not_replaced(training: CommandLine, data_dir: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("of someone else")
 
     result = training("fit", "--data-dir", data_dir, "--out", tmp_path, "--epochs", "1")
 
     assert result.exit_code == 2
-    assert artifact.load(tmp_path / artifact.FILE_NAME).metadata.name == tmp_path.name
+    assert f"error: {tmp_path / name} was not written by a fit and would be replaced" in result.stderr
+    assert (tmp_path / name).read_text() == "of someone else"
+    assert not (tmp_path / artifact.FILE_NAME).exists() or name == artifact.FILE_NAME
 
 
 @pytest.mark.parametrize(
@@ -133,7 +137,7 @@ def test_a_sweep_prints_a_ranking_and_saves_the_best(training: CommandLine, data
         *("--lr", "0.0001,0.1", "--weight-decay", "0", "--seeds", "3,4", "--skip-unreadable", "--save", "--json"),
     )
 
-    *settings, _, _, _, saved = (json.loads(line) for line in result.stdout.splitlines())
+    _, *settings, _, _, _, _, saved = (json.loads(line) for line in result.stdout.splitlines())
     assert [setting["place"] for setting in settings] == [1, 2, 3, 4]
     assert settings[0]["recipe"]["lr"] == 0.1
     assert saved["event"] == "saved"
@@ -203,7 +207,7 @@ def test_a_full_disk_leaves_the_old_model_whole(training: CommandLine, data_dir:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
     assert result.exit_code == 2
-    assert len(result.stderr.splitlines()) == 1
+    assert [line[:7] for line in result.stderr.splitlines()] == ["Trainin", "error: "]
     assert (tmp_path / "m" / artifact.FILE_NAME).read_bytes() == before
 
 

@@ -1,0 +1,194 @@
+"""Data sets: what is read, and what is refused in one line that names the culprit."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.training.conftest import make_split, write_idx
+from training.data.catalog import DataOptions, entries, load_dataset
+from training.data.datasets import Dataset
+from training.errors import DataError
+from training.data.splits import BLOCK, FileSplit, Split
+
+
+def load(name: str, folder: Path = Path("nowhere"), **options: Any) -> Dataset:
+    return load_dataset(DataOptions(name, folder, 0.2, **options))
+
+
+def write_npy(folder: Path, split: Split) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "images.npy", split.pixels.view(-1, 28, 28).numpy())
+    np.save(folder / "labels.npy", split.class_ids.numpy())
+    return folder
+
+
+def write_images(folder: Path, split: Split, names: tuple[str, ...]) -> Path:
+    for number, (pixels, class_id) in enumerate(zip(split.pixels, split.class_ids.tolist(), strict=True)):
+        path = folder / names[class_id] / f"{number:03}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.frombytes("L", (28, 28), pixels.numpy().tobytes()).save(path)
+    return folder
+
+
+def test_data_that_are_damaged_are_refused_with_the_folder_to_mend(data_dir: Path) -> None:
+    raw = data_dir / "FashionMNIST" / "raw"
+    (raw / "train-images-idx3-ubyte").write_bytes(b"not idx")
+
+    with pytest.raises(DataError, match=r"fashion-mnist can't be read from .*FashionMNIST/raw"):
+        load("fashion-mnist", data_dir)
+
+
+def test_images_and_labels_of_different_data_sets_are_refused(data_dir: Path) -> None:
+    write_idx(data_dir / "FashionMNIST" / "raw" / "t10k-labels-idx1-ubyte", torch.zeros(7, dtype=torch.uint8))
+
+    with pytest.raises(DataError, match=r"raw are not of one data set: images \[\d+, 28, 28\], 7 labels"):
+        load("fashion-mnist", data_dir)
+
+
+def test_a_folder_of_images_is_read_as_the_service_reads_them(tmp_path: Path) -> None:
+    write_images(tmp_path / "letters", make_split(20, class_count=2), ("ex", "why"))
+
+    data = load(f"folder:{tmp_path / 'letters'}")
+
+    assert (data.name, data.labels) == ("letters", ("ex", "why"))
+    assert (len(data.train), len(data.test)) == (16, 4)
+
+
+def test_a_folder_may_bring_its_own_test_images(tmp_path: Path) -> None:
+    write_images(tmp_path / "train", make_split(20, class_count=2), ("ex", "why"))
+    write_images(tmp_path / "test", make_split(6, class_count=2, seed=1), ("ex", "why"))
+
+    data = load(f"folder:{tmp_path}")
+
+    assert isinstance(data.test, Split)
+    assert torch.equal(data.test.pixels.sum(0), make_split(6, class_count=2, seed=1).pixels.sum(0))
+
+
+def test_unreadable_images_are_named_counted_and_skipped_only_when_told_to(tmp_path: Path) -> None:
+    write_images(tmp_path, make_split(20, class_count=2), ("ex", "why"))
+    (tmp_path / "ex" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    Image.new("L", (64, 48)).save(tmp_path / "why" / "large.png")
+
+    with pytest.raises(DataError, match=r"2 of 22 files .*--resize fits .* \(1\) .*--skip-unreadable.*broken\.png"):
+        load(f"folder:{tmp_path}")
+    assert len(load(f"folder:{tmp_path}", skip_unreadable=True).train) == 16
+
+
+def test_test_images_of_a_class_that_is_not_trained_are_refused(tmp_path: Path) -> None:
+    write_images(tmp_path / "train", make_split(20, class_count=2), ("ex", "why"))
+    write_images(tmp_path / "test", make_split(6, class_count=3), ("ex", "why", "zed"))
+
+    with pytest.raises(DataError, match=r"test has images of 'zed', of which there are no training images"):
+        load(f"folder:{tmp_path}")
+
+
+def test_a_part_without_images_that_can_be_used_is_refused(tmp_path: Path) -> None:
+    write_images(tmp_path / "train", make_split(20, class_count=2), ("ex", "why"))
+    (tmp_path / "test" / "ex").mkdir(parents=True)
+    with pytest.raises(DataError, match="test has no images"):
+        load(f"folder:{tmp_path}")
+
+    (tmp_path / "test" / "ex" / "broken.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match="test has no images that can be used"):
+        load(f"folder:{tmp_path}", skip_unreadable=True)
+
+
+def test_a_class_whose_name_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    write_images(tmp_path / "images", make_split(20, class_count=2), ("ex", os.fsdecode(b"wh\xff")))
+    write_npy(tmp_path / "arrays", make_split(20, class_count=2))
+    (tmp_path / "arrays" / "classes.json").write_text('["ex", "wh\\ud800"]')
+
+    for name in ("folder:images", "npy:arrays"):
+        kind, _, folder = name.partition(":")
+        with pytest.raises(DataError, match=r"has the name 'wh.*', which is not UTF-8"):
+            load(f"{kind}:{tmp_path / folder}")
+
+
+def test_an_archive_is_not_taken_for_an_array(tmp_path: Path) -> None:
+    with (tmp_path / "images.npy").open("wb") as file:
+        np.savez(file, np.zeros((4, 28, 28), np.uint8))
+
+    with pytest.raises(DataError, match=r"images\.npy is an archive"):
+        load(f"npy:{tmp_path}")
+
+
+def test_only_arrays_are_streamed(tmp_path: Path) -> None:
+    write_images(tmp_path, make_split(20, class_count=2), ("ex", "why"))
+
+    with pytest.raises(DataError, match=r"--stream reads npy:"):
+        load(f"folder:{tmp_path}", stream=True)
+
+
+def test_arrays_bring_their_class_names(tmp_path: Path) -> None:
+    write_npy(tmp_path / "parts", make_split(30, class_count=3))
+    (tmp_path / "parts" / "classes.json").write_text(json.dumps(["bolt", "nut", "washer"]))
+
+    data = load(f"npy:{tmp_path / 'parts'}")
+
+    assert data.labels == ("bolt", "nut", "washer")
+    assert (len(data.train), len(data.test)) == (24, 6)
+
+
+def test_streamed_arrays_are_the_same_data(tmp_path: Path) -> None:
+    write_npy(tmp_path, make_split(BLOCK + 1000))
+
+    streamed, mapped = (load(f"npy:{tmp_path}", stream=stream) for stream in (True, False))
+
+    assert isinstance(streamed.train, FileSplit)
+    assert streamed.fingerprint() == mapped.fingerprint()
+    assert torch.equal(streamed.test.class_ids, mapped.test.class_ids)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (np.zeros((4, 28, 28), np.float32), np.arange(4), r"images\.npy must be uint8 \[N, 28, 28\]"),
+        (np.zeros((4, 32, 32), np.uint8), np.arange(4), r"not uint8 \[4, 32, 32\]"),
+        (np.zeros((4, 28, 28), np.uint8), np.arange(3), r"labels\.npy must be whole numbers \[4\]"),
+        (np.zeros((4, 28, 28), np.uint8), np.array([0, 1, -1, 0]), r"has the label -1"),
+        (np.zeros((4, 28, 28), np.uint8), np.array([0, 1, 10**9, 0]), r"has the label 1000000000"),
+        (np.zeros((40, 28, 28), np.uint8), np.arange(40) % 2 * 2, r"class '1' has no training images"),
+        (np.zeros((9, 28, 28), np.uint8), np.zeros(9, np.int64), r"has 1 class"),
+    ],
+)
+def test_arrays_that_cannot_be_trained_on_are_refused(
+    tmp_path: Path, images: np.ndarray, labels: np.ndarray, message: str
+) -> None:
+    np.save(tmp_path / "images.npy", images)
+    np.save(tmp_path / "labels.npy", labels)
+
+    with pytest.raises(DataError, match=message):
+        load(f"npy:{tmp_path}")
+
+
+def test_a_label_beyond_the_named_classes_is_refused(tmp_path: Path) -> None:
+    write_npy(tmp_path, make_split(30, class_count=3))
+    (tmp_path / "classes.json").write_text('["bolt", "nut"]')
+
+    with pytest.raises(DataError, match="label 2, but its 2 classes are 0 to 1"):
+        load(f"npy:{tmp_path}")
+
+
+def test_missing_arrays_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"images\.npy does not exist"):
+        load(f"npy:{tmp_path}")
+
+
+def test_a_folder_without_classes_or_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="has no sub-folders"):
+        load(f"folder:{tmp_path}")
+    with pytest.raises(DataError, match="can't be read: No such file"):
+        load(f"folder:{tmp_path / 'typo'}")
+
+
+def test_every_data_set_is_listed() -> None:
+    names = [name for name, _ in entries()]
+
+    assert {"fashion-mnist", "mnist", "kmnist", "qmnist", "emnist-letters", "folder:PATH", "npy:DIR"} <= set(names)
+    assert sum(name.startswith("emnist-") for name in names) == 6

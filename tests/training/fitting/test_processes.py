@@ -1,0 +1,58 @@
+"""Several processes, started by torchrun, give what one gives; a rank that dies changes nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from app.classifier import artifact
+from tests.conftest import REPOSITORY
+from tests.training.conftest import CommandLine
+from training.fitting.checkpoints import FILE_NAME
+from training.fitting.processes import ALONE, Processes
+
+
+def test_the_parts_of_a_minibatch_are_disjoint_and_make_up_the_whole() -> None:
+    minibatch = torch.arange(30).view(10, 3)
+
+    parts = [Processes(rank, 3, restarted=False).part(minibatch) for rank in range(3)]
+
+    assert torch.equal(torch.cat(parts), minibatch)
+    assert torch.equal(ALONE.part(minibatch), minibatch)
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc to find a rank to kill")
+def test_two_ranks_of_which_one_is_killed_give_the_weights_of_one_process(
+    training: CommandLine, data_dir: Path, tmp_path: Path
+) -> None:
+    options = ["fit", "--data-dir", str(data_dir), "--epochs", "600", "--device", "cpu", "--out"]
+    checkpoint = tmp_path / "two" / FILE_NAME
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=1"]
+
+    training(*options, tmp_path / "one")
+    process = subprocess.Popen(
+        [*launcher, "-m", "training", *options, str(tmp_path / "two")],
+        cwd=REPOSITORY,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 240
+    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(children(process.pid)[1], signal.SIGKILL)
+    _, stderr = process.communicate(timeout=240)
+
+    assert process.returncode == 0, stderr
+    one, two = (artifact.load(tmp_path / name / artifact.FILE_NAME).model for name in ("one", "two"))
+    torch.testing.assert_close(two.weight, one.weight, rtol=0, atol=1e-5)
+    torch.testing.assert_close(two.bias, one.bias, rtol=0, atol=1e-5)

@@ -1,0 +1,50 @@
+"""Hyperparameters and the learning rates that follow from them."""
+
+import math
+
+import pytest
+
+from training.errors import RecipeError
+from training.fitting.recipes import Recipe, Schedule
+
+
+def test_a_constant_schedule_keeps_the_rate() -> None:
+    recipe = Recipe(epochs=2, batch_size=10, lr=0.3, schedule=Schedule.CONSTANT)
+
+    assert recipe.rates(2, 25) == [0.3, 0.3, 0.3]
+
+
+def test_a_linear_schedule_falls_evenly_over_all_epochs() -> None:
+    recipe = Recipe(epochs=2, batch_size=10, lr=0.6, schedule=Schedule.LINEAR)
+
+    assert recipe.rates(1, 25) + recipe.rates(2, 25) == pytest.approx([0.6, 0.5, 0.4, 0.3, 0.2, 0.1])
+
+
+def test_a_cosine_schedule_falls_slowly_at_both_ends() -> None:
+    recipe = Recipe(epochs=1, batch_size=1, lr=1, schedule=Schedule.COSINE)
+
+    first, second, third, fourth = recipe.rates(1, 4)
+
+    assert first == 1
+    assert third == pytest.approx(0.5)
+    assert second == pytest.approx((1 + math.cos(math.pi / 4)) / 2)
+    assert fourth == pytest.approx(1 - second)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"epochs": 0},
+        {"batch_size": 0},
+        {"lr": 0},
+        {"lr": math.nan},
+        {"momentum": 1},
+        {"weight_decay": -1},
+        {"seed": -1},
+    ],
+)
+def test_a_value_out_of_range_is_refused_and_named(wrong: dict[str, int]) -> None:
+    option = "--" + next(iter(wrong)).replace("_", "-")
+
+    with pytest.raises(RecipeError, match=option):
+        Recipe(**wrong)  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""From images to weights: recipes, the step, the loop, checkpoints, devices, sweeps."""

@@ -1,0 +1,1 @@
+"""From weights to a model folder: evaluation, report, card, publishing."""
