@@ -54,7 +54,7 @@ class LiveModel:
         self._model = loaded.model
         self._labels = loaded.metadata.labels
         self._pixel_statistics = loaded.pixel_statistics
-        self._conformal = loaded.conformal
+        self.conformal = loaded.conformal
 
     def predict(self, image: bytes) -> Prediction:
         """Classify one image, as `read_pixels` returns it, and warn where it looks unlike the training images."""
@@ -77,11 +77,11 @@ class LiveModel:
         Raises:
             UncalibratedModelError: the model file has no conformal scores.
         """
-        if self._conformal is None:
+        if self.conformal is None:
             raise UncalibratedModelError(
                 f"Model {self.name} was fitted without validation images, so no coverage is known; ask without it."
             )
-        class_ids = self._conformal.class_ids(list(prediction["probabilities"].values()), coverage)
+        class_ids = self.conformal.class_ids(list(prediction["probabilities"].values()), coverage)
         prediction["coverage"] = coverage
         prediction["prediction_set"] = [self._labels[class_id] for class_id in class_ids]
 
