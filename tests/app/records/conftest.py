@@ -7,16 +7,21 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from app.classifier import artifact
+from app.records.answer import Answer
 from app.records.database import Database
+from app.records.figures import WindowFigures
+from app.records.records import Records
+from app.records.told import Label
+from app.serving.answer_ids import new_answer_id
 from app.serving.live_model import LiveModel
-from tests.conftest import free_port, make_metadata, make_model
+from tests.conftest import LABELS, free_port, make_metadata, make_model
 
 NOON = 1_800_000_000.0 // 86_400 * 86_400 + 43_200  # a day in 2027, at 12:00 UTC
 
@@ -49,7 +54,7 @@ class PostgreSQL:
 
     def stop(self) -> None:
         if self._process is not None:
-            self._process.send_signal(signal.SIGINT)  # which ends sessions, too
+            self._process.send_signal(signal.SIGQUIT)  # at once, sessions or not; it recovers when it starts
             self._process.wait(20)
             self._process = None
 
@@ -139,9 +144,6 @@ def clock() -> Clock:
     return Clock()
 
 
-Wait = Callable[[Callable[[], bool]], None]
-
-
 def wait_until(is_so: Callable[[], bool], seconds: float = 20) -> None:
     """Return once it is so; fail the test if it takes longer."""
     deadline = time.monotonic() + seconds
@@ -149,3 +151,24 @@ def wait_until(is_so: Callable[[], bool], seconds: float = 20) -> None:
         if time.monotonic() > deadline:
             pytest.fail(f"It was not so within {seconds} s.")
         time.sleep(0.02)
+
+
+def answer_of(class_id: int = 0, confidence: float = 0.91, answer_id: str | None = None) -> Answer:
+    rest = (1 - confidence) / 9
+    probabilities = [confidence if number == class_id else rest for number in range(10)]
+    return Answer(answer_id or new_answer_id(), class_id, confidence, probabilities)
+
+
+def answered(records: Records, model: LiveModel, answers: Sequence[Answer]) -> list[str]:
+    """Answers that are recorded; their ids."""
+    records.answered(model, answers, [bytes(784)] * len(answers), checked=True)
+    records.writer.write()
+    return [answer.id for answer in answers]
+
+
+def label(answer_id: str, name: str | None = LABELS[0], source: str = "client", time: float = NOON) -> Label:
+    return Label(1, answer_id, name, source, time)
+
+
+def of_all_time(records: Records, model: LiveModel) -> WindowFigures:
+    return records.windows([model])[model.name][model.version]["all"]
