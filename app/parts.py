@@ -11,6 +11,8 @@ from app.engine.calls import Answered, Call
 from app.engine.problems import Problems
 from app.process.draining import Draining
 from app.process.request_log import RequestLog
+from app.records.answer import Answer
+from app.records.records import Records
 from app.serving.answers import Prediction
 from app.serving.errors import NotReadyError
 from app.serving.live_model import LiveModel
@@ -18,7 +20,7 @@ from app.serving.live_models import LiveModels
 from app.serving.telemetry import Telemetry
 from app.settings import Settings
 
-__all__ = ["DepParts", "Parts"]
+__all__ = ["DepParts", "Parts", "recorded"]
 
 _DIGEST_DIGITS = 16  # of an image's SHA-256, in the log
 
@@ -32,6 +34,7 @@ class Parts:
     telemetry: Telemetry
     draining: Draining
     request_log: RequestLog
+    records: Records
     problems: Problems
 
     def check_ready(self) -> None:
@@ -54,9 +57,10 @@ class Parts:
         """Have the call's line of the log tell the digest of its image."""
         call.afterwards(lambda: call.notes.update(image_digest=sha256(content).hexdigest()[:_DIGEST_DIGITS]))
 
-    def answered(self, model: LiveModel, predictions: Sequence[Prediction]) -> None:
-        """Count what a model answered to images."""
+    def answered(self, model: LiveModel, predictions: Sequence[Prediction], images: Sequence[bytes]) -> None:
+        """Count and record what a model answered to images of 784 pixels each."""
         self.telemetry.classified(model.name, predictions)
+        self.records.answered(model, map(recorded, predictions), images, checked=True)
 
     def note(self, answered: Sequence[Answered]) -> None:
         """Count answered calls, and leave their lines with the log."""
@@ -65,6 +69,18 @@ class Parts:
             self.request_log.write(
                 call.request_id, method, route, call.path, status=status, seconds=seconds, notes=call.notes
             )
+
+
+def recorded(prediction: Prediction) -> Answer:
+    """An answer as it is recorded."""
+    warnings = prediction.get("warnings")
+    return Answer(
+        prediction["id"],
+        prediction["class_id"],
+        prediction["confidence"],
+        prediction["probabilities"].values(),
+        warnings[0]["code"] if warnings else None,
+    )
 
 
 def _parts(request: Request) -> Parts:

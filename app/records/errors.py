@@ -4,6 +4,7 @@ RecordsError
 ├── RecordsUnavailableError   the database can't be read or written now; it may be later
 ├── NewerRecordsError         a newer version of this service wrote the database
 ├── LabelsError               what was told can't be kept as it is: nothing of it was
+│   ├── TooManyLabelsError    there are more than are taken at once
 │   └── UnknownLabelError     the model has no such label
 └── NothingToReviewError      no images are kept
 """
@@ -14,6 +15,7 @@ __all__ = [
     "NothingToReviewError",
     "RecordsError",
     "RecordsUnavailableError",
+    "TooManyLabelsError",
     "UnknownLabelError",
 ]
 
@@ -31,6 +33,10 @@ class NewerRecordsError(RecordsError):
 
 
 class LabelsError(RecordsError):
+    pass
+
+
+class TooManyLabelsError(LabelsError):
     pass
 
 

@@ -10,9 +10,9 @@ from app.classifier.metadata import Evaluation
 from app.records.drift import Drift, drift
 from app.records.settling import NO_CLASS
 from app.records.sums import BINS, Amount
-from app.records.windows import Counts
+from app.records.windows import Counts, Window
 
-__all__ = ["EstimatedAccuracy", "WindowFigures", "figures"]
+__all__ = ["EstimatedAccuracy", "VersionFigures", "WindowFigures", "figures"]
 
 _CANNOT_SEE = "a change of what the labels mean, or images that the model is sure of and wrong about"
 
@@ -48,6 +48,9 @@ class WindowFigures(TypedDict):
     class_drift: Drift | None  # of the predicted classes from those on the test set
     confidence_drift: Drift | None
     warning: NotRequired[str]
+
+
+VersionFigures = dict[Window, WindowFigures]
 
 
 def figures(counts: Counts, labels: Sequence[str], evaluation: Evaluation | None) -> WindowFigures:

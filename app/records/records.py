@@ -6,27 +6,27 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from threading import Event, Thread
 
+from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection
 
 from app.classifier.metadata import Evaluation
 from app.records.answer import Answer
 from app.records.database import Database
 from app.records.errors import RecordsError
-from app.records.figures import WindowFigures, figures
+from app.records.figures import VersionFigures, figures
+from app.records.metrics import RecordsMetrics
 from app.records.retention import purge
 from app.records.review import ToReview, choose
 from app.records.telling import Judged, Receipt, tell, tell_judged
 from app.records.told import Label
 from app.records.versions import Version, read_versions
-from app.records.windows import Window, read_counts
+from app.records.windows import read_counts
 from app.records.writer import Kept, Writer
 from app.serving.live_model import LiveModel
 
-__all__ = ["Records", "VersionFigures"]
+__all__ = ["Records"]
 
 logger = logging.getLogger(__name__)
-
-VersionFigures = dict[Window, WindowFigures]
 
 _SECONDS_BETWEEN_PURGES = 3600.0
 _SECONDS_A_DAY = 86_400
@@ -39,11 +39,20 @@ class Records:
 
     Attributes:
         database: where they are.
-        writer: takes answers; knows what is wrong with the database and how many answers were dropped.
+        writer: takes answers, and knows what is wrong with the database.
+        metrics: tell Prometheus what goes wrong.
+        keep: what is kept.
     """
 
     def __init__(
-        self, url: str, keep: Kept, share: float = 1.0, days: float = 90, clock: Callable[[], float] = time.time
+        self,
+        url: str,
+        keep: Kept,
+        share: float = 1.0,
+        days: float = 90,
+        *,
+        clock: Callable[[], float] = time.time,
+        registry: CollectorRegistry | None = None,
     ) -> None:
         """Open nothing yet; raises RecordsError where the URL is none, or its driver is not installed.
 
@@ -53,9 +62,11 @@ class Records:
             share: of the answers that are kept.
             days: after which an answer and its labels are removed.
             clock: seconds since 1970.
+            registry: of the metrics that tell what goes wrong.
         """
         self.database = Database(url)
-        self.writer = Writer(self.database, keep, share, clock)
+        self.metrics = RecordsMetrics(registry or CollectorRegistry())
+        self.writer = Writer(self.database, self.metrics, keep, share, clock)
         self.keep = keep
         self._days = days
         self._clock = clock

@@ -15,6 +15,7 @@ from weakref import WeakSet
 from app.records.answer import COLUMNS, Answer, row, write_answers
 from app.records.database import Database
 from app.records.errors import RecordsError
+from app.records.metrics import RecordsMetrics
 from app.records.settling import settle_everything, settle_waiting
 from app.records.sums import Sums, add_to_database, hour_of
 from app.records.tally import Tally
@@ -38,21 +39,26 @@ class Writer:
     """Takes answers, and writes them.
 
     Attributes:
+        keeps_answers: whether answers are kept, and not only counted.
         problem: why nothing can be written now. None: it can.
-        dropped: answers that were to be kept and were not.
     """
 
-    def __init__(self, database: Database, keep: Kept, share: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, database: Database, metrics: RecordsMetrics, keep: Kept, share: float, clock: Callable[[], float]
+    ) -> None:
         """Take answers, of which nothing is written before it is `running`.
 
         Args:
             database: where they go.
+            metrics: are told what is dropped, and when nothing can be written.
             keep: "labels" counts answers only; "answers" keeps a row of them, too, and "images" also its pixels.
             share: of the answers that are kept, chosen by chance.
             clock: seconds since 1970.
         """
         self._database = database
-        self._share = share if keep != "labels" else 0.0
+        self._metrics = metrics
+        self.keeps_answers = keep != "labels"
+        self._share = share if self.keeps_answers else 0.0
         self._keeps_pixels = keep == "images"
         self._clock = clock
         self._lock = Lock()
@@ -64,7 +70,6 @@ class Writer:
         self._was_cut_short = True  # the last writing, before this process or in it
         self._stop = Event()
         self.problem: str | None = None
-        self.dropped = 0
 
     def answered(self, model: LiveModel, answers: Iterable[Answer], images: Sequence[bytes], *, checked: bool) -> None:
         """Note answers.
@@ -125,7 +130,7 @@ class Writer:
 
     def _queue(self, model: LiveModel, answer: Answer, image: bytes) -> None:
         if len(self._rows) >= _MAX_WAITING * COLUMNS:
-            self.dropped += 1
+            self._metrics.dropped.inc()
             return
         self._rows += row(model, answer, image, self._clock(), share=self._share, keeps_pixels=self._keeps_pixels)
 
@@ -166,8 +171,10 @@ class Writer:
                 expected = isinstance(error, RecordsError)
                 logger.error("%s Answers go on; this is tried again and again.", error, exc_info=not expected)
             self.problem = str(error)
+            self._metrics.failing.set(1)
             return min(2 * waited, _MAX_SECONDS_BETWEEN_TRIES)
         if self.problem is not None:
-            logger.warning("Records can be written again. Answers dropped since the start: %d.", self.dropped)
+            logger.warning("Records can be written again.")
             self.problem = None
+            self._metrics.failing.set(0)
         return _SECONDS_BETWEEN_WRITES

@@ -92,8 +92,8 @@ def postgresql() -> Iterator[PostgreSQL]:
 
 
 @pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/var/records.sqlite"
+def sqlite_url(records_url: str) -> str:
+    return records_url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
