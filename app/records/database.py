@@ -139,7 +139,7 @@ def _checked(text_of_url: str) -> URL:
         url = make_url(text_of_url)
         url.get_dialect().import_dbapi()
     except (ArgumentError, NoSuchModuleError) as error:
-        raise RecordsError("It is no URL of a database; send sqlite:///FILE or postgresql://USER@HOST/NAME.") from error
+        raise RecordsError("It is no URL of a database; say sqlite:///FILE or postgresql://USER@HOST/NAME.") from error
     except ImportError as error:
         raise RecordsError(
             f"The driver {error.name} is not installed; `pip install 'softmax-serving[postgres]'` has PostgreSQL's."

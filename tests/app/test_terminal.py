@@ -47,7 +47,6 @@ async def test_the_explanation_is_what_the_service_answers(
 
     result = run("explain", boot, "--json", "--against", "Bag", "--models-dir", models_dir)
 
-    del served["id"]  # of what is recorded
     assert json.loads(result.stdout) == {"file": str(boot), **served}
 
 
