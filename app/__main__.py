@@ -1,4 +1,7 @@
-"""`python -m app`: serve the models; `predict` and `explain` answer in the terminal. Flags win over SOFTMAX_*."""
+"""`python -m app`: serve the models. Flags win over SOFTMAX_*.
+
+`predict` and `explain` answer in the terminal; `records` exports, imports, deletes and purges what is kept.
+"""
 
 import importlib
 import os
@@ -15,18 +18,22 @@ from pydantic import ValidationError
 from typer.core import TyperGroup
 
 from app.process import logs, server
+from app.records.database import Database
+from app.records.errors import RecordsError
 from app.settings import Settings, complaints
 
 _WORKER_SECONDS = 30  # to answer the launcher, or be replaced: while it imports torch on little of a core, it does not
 
 
 class _Commands(TyperGroup):
-    """`predict` and `explain`, imported when they are called: a launcher of workers does without torch."""
+    """Commands that are imported when they are called: a launcher of workers does without torch."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return [*super().list_commands(ctx), "predict", "explain"]
+        return [*super().list_commands(ctx), "predict", "explain", "records"]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name == "records":
+            return typer.main.get_group(importlib.import_module("app.records_terminal").cli)
         if cmd_name not in ("predict", "explain"):
             return None
         commands = typer.main.get_group(importlib.import_module("app.terminal").cli)
@@ -67,6 +74,7 @@ def serve(
             err=True,
         )
         sys.exit(2)
+    _check_records(settings)
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # one process needs none, and several get one of their own
     with _shared_metrics() if settings.workers > 1 else nullcontext():
         config = uvicorn.Config(
@@ -92,6 +100,15 @@ def _shared_metrics() -> Iterator[None]:
     with TemporaryDirectory(prefix="softmax-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         yield
+
+
+def _check_records(settings: Settings) -> None:
+    """End where the records' URL is none: every worker would, and be replaced."""
+    try:
+        Database(settings.records.get_secret_value())
+    except RecordsError as error:
+        typer.echo(f"SOFTMAX_RECORDS: {error}", err=True)
+        sys.exit(2)
 
 
 def _settings() -> Settings:

@@ -1,4 +1,4 @@
-"""How the exceptions of serving and of the classifier are answered: one table; the engine's say it of themselves."""
+"""How exceptions of serving, records and the classifier are answered: one table; the engine's say it themselves."""
 
 from app.classifier.errors import (
     DamagedImageError,
@@ -10,6 +10,14 @@ from app.classifier.errors import (
     WrongSizeError,
 )
 from app.engine.problems import Kind, Problems
+from app.records.errors import (
+    LabelsError,
+    NewerRecordsError,
+    NothingToReviewError,
+    RecordsUnavailableError,
+    TooManyLabelsError,
+    UnknownLabelError,
+)
 from app.serving.errors import (
     NoSuchLabelError,
     NoSuchModelError,
@@ -24,6 +32,9 @@ PROBLEMS = Problems(
     "softmax-serving",
     {
         NoSuchModelError: Kind(404, "No such model"),
+        LabelsError: Kind(400, "Unreadable labels"),
+        NothingToReviewError: Kind(409, "Nothing to review"),
+        TooManyLabelsError: Kind(413, "Too many labels"),
         TooManyImagesError: Kind(413, "Too many images"),
         TooManyPixelsError: Kind(413, "Too many pixels"),
         NotAnImageError: Kind(415, "Not an image"),
@@ -33,7 +44,10 @@ PROBLEMS = Problems(
         TooManyPartsError: Kind(422, "Too many parts"),
         UncalibratedModelError: Kind(422, "Uncalibrated model"),
         UnsupportedModeError: Kind(422, "Unsupported pixels"),
+        UnknownLabelError: Kind(422, "No such label"),
         WrongSizeError: Kind(422, "Wrong image size", "Send that size, or ask for resize=true."),
+        NewerRecordsError: Kind(503, "Records unavailable"),
+        RecordsUnavailableError: Kind(503, "Records unavailable"),
         NotReadyError: Kind(503, "Not ready"),
     },
     detail_members={"/v2/": "error"},  # where the Open Inference Protocol has it

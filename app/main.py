@@ -36,7 +36,9 @@ from app.process.draining import Draining
 from app.process.memory import give_back_large_blocks
 from app.process.request_log import RequestLog
 from app.process.server import end_with_launcher
-from app.routes import explain, feedback, health, metrics, page, predict, predict_batch
+from app.records.errors import RecordsError
+from app.records.records import Records
+from app.routes import explain, feedback, health, metrics, page, predict, predict_batch, review
 from app.routes import models as models_routes
 from app.serving.errors import ServingError
 from app.serving.live_models import LiveModels
@@ -52,6 +54,7 @@ _ROUTERS = (
     predict_batch.router,
     explain.router,
     feedback.router,
+    review.router,
     open_inference.direct_router,
     open_inference.probes,
     open_inference.router,
@@ -99,6 +102,13 @@ def create_app(settings: Settings | None = None) -> Service:
     settings = settings or Settings()
     models = LiveModels(settings.models_dir, settings.default_model, settings.min_accuracy)
     telemetry = Telemetry(models)
+    records = Records(
+        settings.records.get_secret_value(),
+        settings.record,
+        settings.record_share,
+        settings.record_days,
+        registry=telemetry.registry,
+    )
     app.state.inferences = InferenceCounters(telemetry.registry)
     app.state.parts = Parts(
         settings,
@@ -106,6 +116,7 @@ def create_app(settings: Settings | None = None) -> Service:
         telemetry,
         Draining(settings.drain_seconds),
         RequestLog(settings.log_format, enabled=settings.log_requests),
+        records,
         PROBLEMS,
     )
     app.dispatcher = Dispatcher(
@@ -127,7 +138,15 @@ def create_app(settings: Settings | None = None) -> Service:
         app.include_router(router)
     app.mount("/static/swagger-ui", page.swagger_ui)
     app.mount("/static", page.static_files)
-    for kind in (RequestError, ServingError, ClassifierError, HTTPException, RequestValidationError, Exception):
+    for kind in (
+        RequestError,
+        ServingError,
+        RecordsError,
+        ClassifierError,
+        HTTPException,
+        RequestValidationError,
+        Exception,
+    ):
         app.add_exception_handler(kind, _refuse)
     if settings.needs_key:
         require_key(app.openapi(), _OPEN_PATHS, {"/v2/": ProtocolProblem})
@@ -167,7 +186,7 @@ async def _lifespan(app: Service) -> AsyncIterator[dict[str, Dispatcher]]:
     gc.freeze()  # what is loaded now stays: full collections need not walk it, and p99 keeps near p50
     parts: Parts = app.state.parts
     # Inference mode is entered once: per request it would cost more than the matrix product.
-    with parts.draining.on_sigterm(), parts.request_log.running(), torch.inference_mode():
+    with parts.draining.on_sigterm(), parts.request_log.running(), parts.records.running(), torch.inference_mode():
         end_with_launcher()
         following = asyncio.create_task(_follow_files(app))
         yield {"dispatcher": app.dispatcher}

@@ -10,6 +10,8 @@ from app.engine.calls import Call
 from app.engine.problems import Problems
 from app.process.draining import Draining
 from app.process.request_log import RequestLog
+from app.records.answer import Answer
+from app.records.records import Records
 from app.serving.answers import Prediction
 from app.serving.errors import NotReadyError
 from app.serving.live_model import LiveModel
@@ -17,7 +19,7 @@ from app.serving.live_models import LiveModels
 from app.serving.telemetry import Telemetry
 from app.settings import Settings
 
-__all__ = ["DepParts", "Parts"]
+__all__ = ["DepParts", "Parts", "recorded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class Parts:
     telemetry: Telemetry
     draining: Draining
     request_log: RequestLog
+    records: Records
     problems: Problems
 
     def check_ready(self) -> None:
@@ -47,14 +50,27 @@ class Parts:
         call.notes["model"], call.notes["version"] = model.name, model.version
         return model
 
-    def answered(self, model: LiveModel, predictions: Sequence[Prediction]) -> None:
-        """Count what a model answered to images."""
+    def answered(self, model: LiveModel, predictions: Sequence[Prediction], images: Sequence[bytes]) -> None:
+        """Count and record what a model answered to images of 784 pixels each."""
         self.telemetry.classified(model.name, predictions)
+        self.records.answered(model, map(recorded, predictions), images, checked=True)
 
     def note(self, calls: Sequence[Call]) -> None:
         """Count answered calls, and leave their lines with the log."""
         self.telemetry.requests(calls)
         self.request_log.write(calls)
+
+
+def recorded(prediction: Prediction) -> Answer:
+    """An answer as it is recorded."""
+    warnings = prediction.get("warnings")
+    return Answer(
+        prediction["id"],
+        prediction["class_id"],
+        prediction["confidence"],
+        prediction["probabilities"].values(),
+        warnings[0]["code"] if warnings else None,
+    )
 
 
 def _parts(request: Request) -> Parts:

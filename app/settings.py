@@ -110,6 +110,15 @@ class Settings(BaseSettings):
         default=2, description="between SIGTERM, which makes the service unready, and the end of listening"
     )
     stop_seconds: PositiveInt = Field(default=10, description="for the requests in work to end after that")
+    records: SecretStr = Field(
+        default=SecretStr("sqlite:///var/records.sqlite"),
+        description="URL of the database in which answers and labels are kept, of SQLite or PostgreSQL",
+    )
+    record: Literal["labels", "answers", "images"] = Field(
+        default="labels", description="what is kept: what people told, each answer too, or its pixels too"
+    )
+    record_share: float = Field(default=1.0, gt=0, le=1, description="share of the answers that are kept, by chance")
+    record_days: PositiveFloat = Field(default=90, description="days after which answers and their labels are removed")
     api_keys: Annotated[
         tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_keys), AfterValidator(_checked_keys)
     ] = Field(default=(), description="keys that are accepted, comma separated; unset: everybody may ask")

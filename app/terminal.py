@@ -21,7 +21,7 @@ from rich.table import Table
 from app.classifier.errors import ImageError, WrongSizeError
 from app.classifier.images import read_pixels
 from app.classifier.picture import draw
-from app.serving.answers import BorderReport, ExplanationReport, Prediction
+from app.serving.answers import BorderReport, Classification, ExplanationReport
 from app.serving.errors import ServingError
 from app.serving.explanation_report import report
 from app.serving.live_model import LiveModel
@@ -176,12 +176,12 @@ def _table(*headers: str) -> Table:
     return table
 
 
-def _print_json(file: Path, answer: Prediction | ExplanationReport) -> None:
+def _print_json(file: Path, answer: Classification | ExplanationReport) -> None:
     name = os.fsencode(file).decode("utf-8", "replace")
     sys.stdout.buffer.write(orjson.dumps({"file": name, **answer}) + b"\n")
 
 
-def _add_rows(table: Table, file: Path, prediction: Prediction, top: int) -> None:
+def _add_rows(table: Table, file: Path, prediction: Classification, top: int) -> None:
     likeliest = sorted(prediction["probabilities"].items(), key=lambda entry: -entry[1])[:top]
     for rank, (label, probability) in enumerate(likeliest):
         table.add_row(str(file) if rank == 0 else "", label, f"{probability:.4f}")

@@ -77,6 +77,14 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(autouse=True)
+def records_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where every service of a test keeps its records, unless told otherwise: never in the folder that it runs in."""
+    url = f"sqlite:///{tmp_path}/var/records.sqlite"
+    monkeypatch.setenv("SOFTMAX_RECORDS", url)
+    return url
+
+
 @pytest.fixture
 def models_dir(tmp_path: Path) -> Path:
     """A models folder with one model, `fashion-mnist`."""
@@ -116,7 +124,10 @@ def running_server(models_dir: Path, *command: str, **environment: str) -> Itera
     process = subprocess.Popen(
         [sys.executable, "-m", *(command or ("app",)), "--port", str(port)],
         cwd=REPOSITORY,
-        env=os.environ | {"SOFTMAX_MODELS_DIR": str(models_dir), "SOFTMAX_DRAIN_SECONDS": "0"} | environment,
+        env=os.environ
+        | {"SOFTMAX_MODELS_DIR": str(models_dir), "SOFTMAX_DRAIN_SECONDS": "0"}
+        | {"SOFTMAX_RECORDS": f"sqlite:///{models_dir}/.records/{port}.sqlite"}
+        | environment,
     )
     try:
         url = f"http://127.0.0.1:{port}"

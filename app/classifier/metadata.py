@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
 
 from app.classifier.preparation import Preparation
 
@@ -43,6 +43,9 @@ class Evaluation(_Record):
     top_2_accuracy: Share | None = Field(default=None, description="samples whose class is among the two likeliest")
     loss: float = Field(ge=0, description="mean cross-entropy, in nats")
     calibration_error: Share = Field(description="expected calibration error over 15 equal bins of confidence")
+    confidence_counts: tuple[NonNegativeInt, ...] | None = Field(
+        default=None, min_length=15, max_length=15, description="samples by confidence, in 15 equal bins"
+    )
     coverages: tuple[CoverageScores, ...] = ()
     flagged_share: Share | None = Field(default=None, description="samples that the input guard warns of")
     inverted_flagged_share: Share | None = Field(default=None, description="the same, of the samples inverted")

@@ -103,27 +103,31 @@ class Gate:
 
 
 class HeavyWork:
-    """One thread for calls that would hold up the event loop; a second one would share the same core."""
+    """Threads for calls that would hold up the event loop.
 
-    def __init__(self, on_shed: Shed, begin_thread: Callable[[], object]) -> None:
-        """`begin_thread` is called first in that thread."""
+    One is enough for those that compute, as a second one would share the same core.
+    """
+
+    def __init__(self, on_shed: Shed, begin_thread: Callable[[], object], threads: int = 1) -> None:
+        """`begin_thread` is called first in each thread."""
         self._on_shed = on_shed
-        self._thread = ThreadPoolExecutor(1, "heavy-work", begin_thread)
+        self._threads = threads
+        self._pool = ThreadPoolExecutor(threads, "heavy-work", begin_thread)
         self._calls = 0
         self._mean_seconds = _FIRST_GUESS_SECONDS
 
     async def run(self, function: Callable[[], Result]) -> Result:
-        """Call a function in that thread.
+        """Call a function in one of the threads.
 
         Raises:
             OverCapacityError: those that wait for it already take too long.
         """
-        if self._calls >= _ALWAYS_TAKEN and self._calls * self._mean_seconds > _SOON_SECONDS:
+        if self._calls >= _ALWAYS_TAKEN and self._calls * self._mean_seconds > _SOON_SECONDS * self._threads:
             self._on_shed("heavy_work", 1)
             raise OverCapacityError("Too many long requests at once; try again, or send smaller ones.")
         self._calls += 1
         try:
-            return await get_running_loop().run_in_executor(self._thread, self._timed, function)
+            return await get_running_loop().run_in_executor(self._pool, self._timed, function)
         finally:
             self._calls -= 1
 

@@ -29,6 +29,7 @@ from app.engine.turns import Turn
 __all__ = ["NO_SNIFFING", "Dispatcher"]
 
 _REQUEST_ID = re.compile(rb"[!#-\[\]-~]{1,128}")  # printable, and the same in JSON
+_WAITING_THREADS = 4  # threads for calls that wait for something outside this process
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 _JSON = ((b"content-type", b"application/json"), NO_SNIFFING)
 
@@ -78,6 +79,7 @@ class Dispatcher:
         self.pending = PendingBodies(self.limits.max_pending_bytes, on_shed)
         self.crowd = Crowd(self.limits.max_pending_bytes, on_shed)
         self._heavy_work = HeavyWork(on_shed, begin_thread)
+        self._waiting_work = HeavyWork(on_shed, begin_thread, _WAITING_THREADS)
         self._answered: list[Call] = []  # in this turn
         self._id_prefix = secrets.token_hex(6).encode()
         self._id_number = count(1)
@@ -120,11 +122,12 @@ class Dispatcher:
         """The same; in a thread, where others should not wait for it.
 
         Raises:
-            OverCapacityError: too many wait for that thread.
+            OverCapacityError: too many wait for it.
         """
         if match.route.is_light(call, len(call.content)):
             return self.answer(match, call)
-        return await self._heavy_work.run(partial(self.answer, match, call))
+        work = self._waiting_work if match.route.waits else self._heavy_work
+        return await work.run(partial(self.answer, match, call))
 
     def answer_in_turn(self, match: Match, call: Call, done: Callable[[Answer | None], None]) -> None:
         """The same, with others, at the end of this turn at the latest; `done` gets None where it fails.

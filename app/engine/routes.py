@@ -29,7 +29,12 @@ class DirectRoute(APIRoute):
 
     And of what the service gives to all endpoints. An asynchronous endpoint may await `together`, and nothing else.
     What it returns is sent as JSON, unless it is a Response.
+
+    Attributes:
+        waits: whether it may wait for something outside this process, such as a database.
     """
+
+    waits = False
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **settings: Any) -> None:
         super().__init__(path, endpoint, **settings)

@@ -5,12 +5,14 @@ Clients need not send a Content-Type: `tritonclient` sends none.
 """
 
 from collections.abc import Callable
+from functools import partial
 from time import perf_counter
 from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
 from fastapi import APIRouter, Depends, Header, Request, Response
 from pydantic import ValidationError
+from torch import Tensor
 
 from app import __version__
 from app.classifier.softmax import SIDE
@@ -37,8 +39,10 @@ from app.open_inference.schemas import (
     Statistics,
 )
 from app.open_inference.statistics import Durations, InferenceCounters, statistics
-from app.open_inference.tensors import Answers, read_images, write_output
+from app.open_inference.tensors import Answers, read_images, to_pixels, write_output
 from app.parts import DepParts, Parts
+from app.records.answer import Answer
+from app.serving.answer_ids import new_answer_id
 from app.serving.errors import NoSuchModelError, ServingError
 from app.serving.live_model import LiveModel
 
@@ -260,20 +264,41 @@ def _infer(call: Call, parts: Parts, inferences: InferenceCounters, model: LiveM
         probabilities = model.probabilities(images)
         answers = Answers(probabilities, probabilities.argmax(1), model.metadata.labels)
         computed = perf_counter()
-        response = _response(inference, model, answers, headers.get(b"accept-encoding", b""))
+        ids = [new_answer_id() for _ in range(images.shape[0])]
+        response = _response(inference, model, answers, ids, headers.get(b"accept-encoding", b""))
     except (RequestError, ServingError):
         inferences.failed(model.name, perf_counter() - started)
         raise
     inferences.succeeded(
         model.name, images.shape[0], Durations(read - started, computed - read, perf_counter() - computed)
     )
-    for label, count in answers.counts():
-        parts.telemetry.prediction(model.name, label, count)
+    call.afterwards(partial(_answered, parts, model, images, answers, ids))
     return response
 
 
-def _response(inference: InferenceRequest, model: LiveModel, answers: Answers, accepted_coding: bytes) -> Response:
-    body: InferenceResponse = {"model_name": model.name, "model_version": model.version, "outputs": []}
+def _answered(parts: Parts, model: LiveModel, images: Tensor, answers: Answers, ids: list[str]) -> None:
+    """Count and record what was answered."""
+    for label, count in answers.counts():
+        parts.telemetry.prediction(model.name, label, count)
+    recorded = (
+        Answer(answer_id, class_id, row[class_id], row)
+        for answer_id, class_id, row in zip(
+            ids, answers.class_ids.tolist(), answers.probabilities.tolist(), strict=True
+        )
+    )
+    kept = to_pixels(images) if parts.records.writer.keeps_answers else [b""] * len(ids)
+    parts.records.answered(model, recorded, kept, checked=False)
+
+
+def _response(
+    inference: InferenceRequest, model: LiveModel, answers: Answers, ids: list[str], accepted_coding: bytes
+) -> Response:
+    body: InferenceResponse = {
+        "model_name": model.name,
+        "model_version": model.version,
+        "parameters": {"answer_ids": ",".join(ids)},
+        "outputs": [],
+    }
     if inference.id is not None:
         body["id"] = inference.id
     tensors: list[bytes] = []

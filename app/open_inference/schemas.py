@@ -115,6 +115,7 @@ class InferenceResponse(TypedDict):
     model_name: str
     model_version: str
     id: NotRequired[str]
+    parameters: dict[str, str]  # `answer_ids`: one for each image, with commas between them
     outputs: list[OutputTensor]
 
 

@@ -17,7 +17,7 @@ from app.engine.problems import BadRequestError
 from app.open_inference.schemas import InputTensor, OutputTensor, RequestedOutput
 from app.serving.errors import TooManyImagesError
 
-__all__ = ["Answers", "read_images", "write_output"]
+__all__ = ["Answers", "read_images", "to_pixels", "write_output"]
 
 _IMAGE_SHAPES = ([SIDE, SIDE], [PIXELS], [1, SIDE, SIDE])
 _DTYPES = {"UINT8": torch.uint8, "FP32": torch.float32}
@@ -67,6 +67,14 @@ def read_images(tensor: InputTensor, binary: memoryview, max_images: int) -> Ten
         index = ((images >= 0) & (images <= 1)).all(1).tolist().index(False)
         raise BadRequestError(f"Image {index} of input 'images' has a value that is not from 0 to 1, as FP32 must be.")
     return images
+
+
+def to_pixels(images: Tensor) -> list[bytes]:
+    """What `read_images` returns -> 784 pixels of each, 0-255."""
+    pixels = images if images.dtype == torch.uint8 else (images * 255).round().to(torch.uint8)
+    pixels = pixels.contiguous()
+    content = string_at(pixels.data_ptr(), pixels.numel())
+    return [content[start : start + PIXELS] for start in range(0, len(content), PIXELS)]
 
 
 def write_output(output: RequestedOutput, answers: Answers, *, binary: bool) -> tuple[OutputTensor, bytes]:

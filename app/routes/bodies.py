@@ -2,7 +2,9 @@
 
 from typing import Any
 
-__all__ = ["labeled_images", "many_images", "one_image"]
+from app.records.told import TellableLabel
+
+__all__ = ["labels", "many_images", "one_image"]
 
 _IMAGE = {"type": "string", "format": "binary", "description": "PNG, JPEG, BMP, GIF, WebP, TIFF or PGM; one frame"}
 
@@ -20,9 +22,15 @@ def many_images() -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}}}
 
 
-def labeled_images() -> dict[str, Any]:
-    """A form with as many parts `label` as parts `file`, in the same order."""
+def labels() -> dict[str, Any]:
+    """Labels by id, as JSON or NDJSON; or a form with as many parts `label` as parts `file`, in the same order."""
     files = {"type": "array", "items": _IMAGE, "minItems": 1}
-    labels = {"type": "array", "items": {"type": "string"}, "minItems": 1, "description": "the truth, one a file"}
-    form = {"type": "object", "required": ["file", "label"], "properties": {"file": files, "label": labels}}
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}}}
+    names = {"type": "array", "items": {"type": "string"}, "minItems": 1, "description": "the truth, one a file"}
+    form = {"type": "object", "required": ["file", "label"], "properties": {"file": files, "label": names}}
+    told = TellableLabel.model_json_schema()
+    content = {
+        "multipart/form-data": {"schema": form},
+        "application/json": {"schema": {"anyOf": [told, {"type": "array", "items": told}]}},
+        "application/x-ndjson": {"schema": {"type": "string", "description": "such an object a line"}},
+    }
+    return {"requestBody": {"required": True, "content": content}}

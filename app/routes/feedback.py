@@ -1,19 +1,33 @@
-"""`POST /feedback`: images with their true labels, for the accuracy in use."""
+"""`POST /feedback`: the truth, of images that are sent with it, or of answers by their ids."""
 
-from typing import Annotated
+import time
+from typing import Annotated, NotRequired
 
 from fastapi import APIRouter, Query
 from typing_extensions import TypedDict
 
-from app.engine.calls import DepCall
+from app.engine.calls import Call, DepCall
 from app.engine.forms import Upload
 from app.engine.openapi import problems
 from app.engine.problems import ItemProblem
-from app.parts import DepParts, Parts
+from app.parts import DepParts, Parts, recorded
+from app.records.errors import TooManyLabelsError
+from app.records.telling import Judged
+from app.records.told import Label, read_json, read_lines
 from app.routes import bodies
 from app.routes.images import FittingOptions, ManyImagesRoute, decode, read_labeled_images
 from app.routes.predict_batch import decode_or_problem
-from app.serving.answers import Judgment, ModelReference, Prediction
+from app.serving.answers import ModelReference, Prediction
+
+
+class Judgment(TypedDict):
+    """The answer to one image of which the truth is known; by its id the truth can be corrected."""
+
+    id: str
+    label: str
+    true_label: str
+    correct: bool
+    confidence: float
 
 
 class FeedbackReport(TypedDict):
@@ -25,20 +39,78 @@ class FeedbackReport(TypedDict):
     answers: list[Judgment | ItemProblem]
 
 
-router = APIRouter(tags=["classification"], route_class=ManyImagesRoute)
+class LabelsReport(TypedDict):
+    """What became of labels by id: each is kept, repeated or outdated; each that is kept is joined or waits."""
+
+    kept: int
+    joined: int  # to an answer that is recorded, and counted
+    waiting: int  # for the answer's record, which may be on its way; counted when it comes
+    repeated: int  # the source has said so before
+    outdated: int  # the source has said otherwise since
+    note: NotRequired[str]
+
+
+class _FeedbackRoute(ManyImagesRoute):
+    waits = True
+
+    @staticmethod
+    def is_light(call: Call, length: int) -> bool:  # noqa: ARG004 - none is
+        """What is told is committed before it is acknowledged, which takes as long as the database does."""
+        return False
+
+
+router = APIRouter(tags=["classification"], route_class=_FeedbackRoute)
+
+_LINES = (b"application/x-ndjson", b"application/ndjson", b"application/jsonl", b"application/x-jsonlines")
+_MAX_LABELS = 10_000  # by id, in one request: they take a second or two
+_NO_ANSWERS = (
+    "This service keeps no answers (SOFTMAX_RECORD=labels): what waits is counted only if another one on the same "
+    "database recorded the answer. Set SOFTMAX_RECORD=answers, or send the image with its label."
+)
 
 
 @router.post(
     "/feedback",
     responses=problems(400, 404, 413, 415, 422, 503),
-    openapi_extra=bodies.labeled_images(),
+    openapi_extra=bodies.labels(),
+    response_model=FeedbackReport | LabelsReport,
 )
-def feedback(call: DepCall, parts: DepParts, options: Annotated[FittingOptions, Query()]) -> FeedbackReport:
-    """Whether the model is right about images of which the truth is known; it counts towards the live accuracy.
+def feedback(
+    call: DepCall, parts: DepParts, options: Annotated[FittingOptions, Query()]
+) -> FeedbackReport | LabelsReport:
+    """Keep what is true, and count it for the version that answered: in `/metrics`, by the time of the answer.
 
-    Of several images, one that can't be classified has a problem for an answer and is not counted; a lone one is
-    refused. A label that the model does not have refuses the whole request before anything is counted.
+    As a form, images with their labels: whether the model is right about each. Of several images, one that can't be
+    classified has a problem for an answer and is not counted; a lone one is refused. As JSON or NDJSON, labels of
+    answers by their ids, also of some that are not recorded yet. Anything wrong with a label refuses the whole request
+    before anything is counted. What is acknowledged is kept.
     """
+    content_type = call.header_fields.get(b"content-type", b"").lower().split(b";")[0].strip()
+    if content_type == b"application/json":
+        return _tell(parts, read_json(bytes(call.content), time.time()))
+    if content_type in _LINES:
+        return _tell(parts, read_lines(bytes(call.content).split(b"\n"), time.time()))
+    return _judge_all(call, parts, options)
+
+
+def _tell(parts: Parts, told: list[Label]) -> LabelsReport:
+    if len(told) > _MAX_LABELS:
+        raise TooManyLabelsError(f"The request has {len(told):,} labels; the limit is {_MAX_LABELS:,}.")
+    served = {label for model in parts.models for label in model.metadata.labels}
+    receipt = parts.records.tell(told, served)
+    report: LabelsReport = {
+        "kept": receipt.kept,
+        "joined": receipt.joined,
+        "waiting": receipt.waiting,
+        "repeated": receipt.repeated,
+        "outdated": receipt.outdated,
+    }
+    if receipt.waiting and not parts.records.writer.keeps_answers:
+        report["note"] = _NO_ANSWERS
+    return report
+
+
+def _judge_all(call: Call, parts: Parts, options: FittingOptions) -> FeedbackReport:
     model = parts.model(call, options.model)
     images = read_labeled_images(call, parts)
     for image in images:
@@ -46,15 +118,18 @@ def feedback(call: DepCall, parts: DepParts, options: Annotated[FittingOptions, 
     decoded = _decode_all(parts, [image.upload for image in images], options)
     predictions = iter(model.predict_batch([image for image in decoded if isinstance(image, bytes)]))
     report: FeedbackReport = {"model": model.reference, "count": 0, "correct": 0, "answers": []}
+    judged: list[Judged] = []
     for image, pixels in zip(images, decoded, strict=True):
         if not isinstance(pixels, bytes):
             report["answers"].append(pixels)
             continue
-        judgment = _judge(next(predictions), image.label)
-        parts.telemetry.feedback.count(model, judgment)
+        prediction = next(predictions)
+        judgment = _judge(prediction, image.label)
+        judged.append(Judged(recorded(prediction), pixels, image.label))
         report["answers"].append(judgment)
         report["count"] += 1
         report["correct"] += judgment["correct"]
+    parts.records.tell_judged(model, judged)
     return report
 
 
@@ -66,6 +141,7 @@ def _decode_all(parts: Parts, uploads: list[Upload], options: FittingOptions) ->
 
 def _judge(prediction: Prediction, truth: str) -> Judgment:
     return {
+        "id": prediction["id"],
         "label": prediction["label"],
         "true_label": truth,
         "correct": prediction["label"] == truth,

@@ -1,15 +1,52 @@
 """`GET /metrics`: the accuracy and the figures in use, as JSON or for Prometheus."""
 
-from typing import Annotated
+from typing import Annotated, Literal, NotRequired
 
 from fastapi import APIRouter, Header, Response
+from starlette.concurrency import run_in_threadpool
 from typing_extensions import TypedDict
 
 from app.classifier.metadata import Evaluation
 from app.engine.openapi import problems
-from app.parts import DepParts
+from app.parts import DepParts, Parts
+from app.records.errors import RecordsError
+from app.records.figures import VersionFigures, WindowFigures
+from app.records.metrics import window_metrics
 from app.routes.negotiation import preferred
 from app.serving.answers import LiveFigures, ModelReference
+
+
+class Feedback(TypedDict):
+    """The accuracy in use of one version, by all labels that speak for more than themselves."""
+
+    count: int
+    correct: int
+    accuracy: float
+    accuracy_interval: tuple[float, float]
+    calibration_error: float
+    confusion_matrix: list[list[int]]
+    warning: NotRequired[str]
+
+
+class RecordsState(TypedDict):
+    """What is kept, and why it can't be read or written now, where it can't."""
+
+    keeps: Literal["labels", "answers", "images"]
+    share: float
+    problem: NotRequired[str]
+
+
+class Live(LiveFigures):
+    """The figures in use.
+
+    `feedback` and `windows` last over restarts, and are of all services on one database: `windows` by model, version
+    and window (hour, day, week, all), of the versions that are served and of some before them; `feedback` by model, of
+    the version that is served.
+    """
+
+    feedback: dict[str, Feedback]
+    windows: dict[str, dict[str, VersionFigures]]
+    records: RecordsState
 
 
 class Metrics(TypedDict):
@@ -18,7 +55,7 @@ class Metrics(TypedDict):
     accuracy: float
     model: ModelReference
     evaluation: Evaluation
-    live: LiveFigures
+    live: Live
 
 
 router = APIRouter(tags=["metrics"])
@@ -36,8 +73,9 @@ async def metrics(parts: DepParts, accept: Annotated[str, Header()] = "") -> Met
 
     Prometheus text where `Accept` names text/plain or OpenMetrics and not application/json first.
     """
+    windows, problem = await run_in_threadpool(_read, parts)
     if preferred(accept, ("application/json", *_PROMETHEUS_TYPES)) != "application/json":
-        content, content_type = parts.telemetry.exposition(accept)
+        content, content_type = parts.telemetry.exposition(accept, window_metrics(windows, parts.models))
         return Response(content, headers={"Content-Type": content_type})
     model = parts.models.get()
     evaluation = model.metadata.evaluation
@@ -45,5 +83,45 @@ async def metrics(parts: DepParts, accept: Annotated[str, Header()] = "") -> Met
         "accuracy": evaluation.accuracy,
         "model": model.reference,
         "evaluation": evaluation,
-        "live": parts.telemetry.live_figures(),
+        "live": _live(parts, windows, problem),
     }
+
+
+def _read(parts: Parts) -> tuple[dict[str, dict[str, VersionFigures]], str | None]:
+    """The windows; or none, and why they can't be read."""
+    if parts.records.writer.problem is not None:  # the next try to write will tell when it is gone
+        return {}, parts.records.writer.problem
+    try:
+        return parts.records.windows(parts.models), None
+    except RecordsError as error:
+        return {}, str(error)
+
+
+def _live(parts: Parts, windows: dict[str, dict[str, VersionFigures]], problem: str | None) -> Live:
+    records: RecordsState = {"keeps": parts.settings.record, "share": parts.settings.record_share}
+    if problem is not None:
+        records["problem"] = problem
+    feedback = {
+        model.name: found
+        for model in parts.models
+        if (shown := windows.get(model.name)) and (found := _feedback(shown[model.version]["all"]))
+    }
+    return {**parts.telemetry.live_figures(), "feedback": feedback, "windows": windows, "records": records}
+
+
+def _feedback(found: WindowFigures) -> Feedback | None:
+    accuracy, interval = found["accuracy"], found["accuracy_interval"]
+    error, matrix = found["calibration_error"], found["confusion_matrix"]
+    if accuracy is None or interval is None or error is None or matrix is None:
+        return None
+    feedback: Feedback = {
+        "count": found["labels"] - found["reviewed"],
+        "correct": sum(row[label] for label, row in enumerate(matrix)),
+        "accuracy": accuracy,
+        "accuracy_interval": interval,
+        "calibration_error": error,
+        "confusion_matrix": matrix,
+    }
+    if "warning" in found:
+        feedback["warning"] = found["warning"]
+    return feedback

@@ -12,7 +12,7 @@ from app.engine.together import together
 from app.parts import DepParts
 from app.routes import bodies
 from app.routes.images import ImageOptions, OneImageRoute, decode, read_image
-from app.serving.answers import Prediction
+from app.serving.answers import Classification, Prediction
 from app.serving.live_model import LiveModel
 
 router = APIRouter(tags=["classification"], route_class=OneImageRoute)
@@ -28,12 +28,12 @@ async def predict(call: DepCall, parts: DepParts, options: Annotated[ImageOption
     model = parts.model(call, options.model)
     pixels = decode(parts, read_image(call), options)
     prediction = await together(model.predict_batch, pixels)
-    call.afterwards(partial(parts.answered, model, [prediction]))
+    call.afterwards(partial(parts.answered, model, [prediction], [pixels]))
     complete(prediction, model, pixels, options)
     return prediction
 
 
-def complete(prediction: Prediction, model: LiveModel, pixels: bytes, options: ImageOptions) -> None:
+def complete(prediction: Classification, model: LiveModel, pixels: bytes, options: ImageOptions) -> None:
     """Add what the options ask for, the pixels that the model saw and the prediction set; and what else to ask for.
 
     Raises:

@@ -40,8 +40,9 @@ def predict_batch(call: DepCall, parts: DepParts, options: Annotated[ImageOption
     model = parts.model(call, options.model)
     uploads = read_images(call, parts)
     decoded = [decode_or_problem(parts, upload, options, len(uploads)) for upload in uploads]
-    made = model.predict_batch([image for image in decoded if isinstance(image, bytes)])
-    call.afterwards(partial(parts.answered, model, made))
+    images = [image for image in decoded if isinstance(image, bytes)]
+    made = model.predict_batch(images)
+    call.afterwards(partial(parts.answered, model, made, images))
     predictions = iter(made)
     answer: BatchAnswer = {"model": model.reference, "predictions": []}
     for image in decoded:

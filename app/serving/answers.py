@@ -9,11 +9,10 @@ from app.classifier.pixel_statistics import Oddity
 __all__ = [
     "BorderReport",
     "ClassReport",
+    "Classification",
     "CounterfactualReport",
     "ExplanationReport",
-    "FeedbackFigures",
     "InputWarning",
-    "Judgment",
     "LiveFigures",
     "ModelReference",
     "Prediction",
@@ -35,7 +34,7 @@ class InputWarning(TypedDict):
     detail: str
 
 
-class Prediction(TypedDict):
+class Classification(TypedDict):
     """The class probabilities of one image."""
 
     label: str
@@ -47,6 +46,12 @@ class Prediction(TypedDict):
     pixels: NotRequired[list[list[int]]]
     coverage: NotRequired[float]
     prediction_set: NotRequired[list[str]]
+
+
+class Prediction(Classification):
+    """The answer to one image, under an id by which its truth can be told later."""
+
+    id: str
 
 
 class ClassReport(TypedDict):
@@ -75,8 +80,8 @@ class CounterfactualReport(TypedDict):
     linf: float
 
 
-class ExplanationReport(Prediction):
-    """A prediction with its exact reasons; maps are 28×28, in logits."""
+class ExplanationReport(Classification):
+    """A classification with its exact reasons; maps are 28×28, in logits."""
 
     rival: str
     classes: list[ClassReport]
@@ -94,32 +99,10 @@ class Templates(TypedDict):
     weights: dict[str, list[list[float]]]
 
 
-class Judgment(TypedDict):
-    """The answer to one image of which the truth is known."""
-
-    label: str
-    true_label: str
-    correct: bool
-    confidence: float
-
-
-class FeedbackFigures(TypedDict):
-    """The accuracy in use of one model version, by the feedback on it."""
-
-    count: int
-    correct: int
-    accuracy: float
-    accuracy_interval: tuple[float, float]
-    calibration_error: float
-    confusion_matrix: list[list[int]]
-    warning: NotRequired[str]
-
-
 class LiveFigures(TypedDict):
-    """What the models that are served have done since the start, over all workers; feedback by the model's name."""
+    """What the models that are served have done since the start, over all workers."""
 
     requests: int
     predictions: dict[str, int]
     unusual_inputs: dict[str, int]
     unusual_share: float  # of the images that /predict and /predict/batch classified
-    feedback: dict[str, FeedbackFigures]

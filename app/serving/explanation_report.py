@@ -4,18 +4,18 @@ import torch
 from torch import Tensor
 
 from app.classifier.explanation import Border, Counterfactual, Explanation
-from app.serving.answers import BorderReport, ClassReport, CounterfactualReport, ExplanationReport, Prediction
+from app.serving.answers import BorderReport, Classification, ClassReport, CounterfactualReport, ExplanationReport
 
 __all__ = ["report"]
 
 _DECIMALS = 9  # of a map's values: 784 of them still add up to their sum within 1e-6
 
 
-def report(prediction: Prediction, explanation: Explanation) -> ExplanationReport:
+def report(classification: Classification, explanation: Explanation) -> ExplanationReport:
     """What `POST /explain` and `python -m app explain --json` answer."""
-    labels = list(prediction["probabilities"])
+    labels = list(classification["probabilities"])
     return {
-        **prediction,
+        **classification,
         "rival": labels[explanation.rival],
         "classes": _class_reports(labels, explanation),
         "contributions": _map(explanation.contributions),

@@ -12,7 +12,8 @@ from app.classifier.explanation import Explanation, explain
 from app.classifier.images import stack, to_tensor
 from app.classifier.pixel_statistics import Oddity
 from app.classifier.softmax import PIXELS, SIDE
-from app.serving.answers import ModelReference, Prediction, Templates
+from app.serving.answer_ids import new_answer_id
+from app.serving.answers import Classification, ModelReference, Prediction, Templates
 from app.serving.errors import NoSuchLabelError, UncalibratedModelError
 
 __all__ = ["LiveModel"]
@@ -54,34 +55,34 @@ class LiveModel:
         self._model = loaded.model
         self._labels = loaded.metadata.labels
         self._pixel_statistics = loaded.pixel_statistics
-        self._conformal = loaded.conformal
+        self.conformal = loaded.conformal
 
-    def predict(self, image: bytes) -> Prediction:
+    def predict(self, image: bytes) -> Classification:
         """Classify one image, as `read_pixels` returns it, and warn where it looks unlike the training images."""
         values = _ONE.values(image)
         oddity = self._pixel_statistics.oddity(image, values) if self._pixel_statistics else None
-        return self._prediction(self._model.classify(values).tolist(), oddity)
+        return self._classification(self._model.classify(values).tolist(), oddity)
 
     def predict_batch(self, images: Sequence[bytes]) -> list[Prediction]:
         """Classify images, as `read_pixels` returns them; but for a handful, in one matrix product."""
         if len(images) < _WORTH_A_PRODUCT:
-            return [self.predict(image) for image in images]
+            return [_identified(self.predict(image)) for image in images]
         values = stack(images).float()
         rows = self._model.classify(values).tolist()
         oddities = self._pixel_statistics.oddities(images, values) if self._pixel_statistics else repeat(None)
-        return [self._prediction(row, oddity) for row, oddity in zip(rows, oddities, strict=False)]
+        return [_identified(self._classification(row, oddity)) for row, oddity in zip(rows, oddities, strict=False)]
 
-    def add_prediction_set(self, prediction: Prediction, coverage: float) -> None:
+    def add_prediction_set(self, prediction: Classification, coverage: float) -> None:
         """Add to a prediction the smallest set of labels that holds the truth with probability `coverage`.
 
         Raises:
             UncalibratedModelError: the model file has no conformal scores.
         """
-        if self._conformal is None:
+        if self.conformal is None:
             raise UncalibratedModelError(
                 f"Model {self.name} was fitted without validation images, so no coverage is known; ask without it."
             )
-        class_ids = self._conformal.class_ids(list(prediction["probabilities"].values()), coverage)
+        class_ids = self.conformal.class_ids(list(prediction["probabilities"].values()), coverage)
         prediction["coverage"] = coverage
         prediction["prediction_set"] = [self._labels[class_id] for class_id in class_ids]
 
@@ -119,10 +120,10 @@ class LiveModel:
             return self._model.classify(images.float())
         return self._model.probabilities(images)
 
-    def _prediction(self, row: list[float], oddity: Oddity | None) -> Prediction:
+    def _classification(self, row: list[float], oddity: Oddity | None) -> Classification:
         confidence = max(row)
         class_id = row.index(confidence)
-        prediction: Prediction = {
+        found: Classification = {
             "label": self._labels[class_id],
             "class_id": class_id,
             "confidence": confidence,
@@ -130,5 +131,9 @@ class LiveModel:
             "model": self.reference,
         }
         if oddity is not None:
-            prediction["warnings"] = [{"code": oddity, "detail": _ODDITIES[oddity]}]
-        return prediction
+            found["warnings"] = [{"code": oddity, "detail": _ODDITIES[oddity]}]
+        return found
+
+
+def _identified(found: Classification) -> Prediction:
+    return {"id": new_answer_id(), **found}

@@ -11,7 +11,6 @@ from prometheus_client.registry import Collector
 
 from app.process.shared_counters import all_workers, are_shared
 from app.serving.answers import LiveFigures, Prediction
-from app.serving.feedback import FeedbackCounters, feedback_figures, feedback_gauges
 from app.serving.live_models import Change, LiveModels
 
 __all__ = ["Telemetry"]
@@ -34,7 +33,6 @@ class Telemetry(Collector):
     def __init__(self, models: LiveModels) -> None:
         self._models = models
         self.registry = CollectorRegistry()
-        self.feedback = FeedbackCounters(self.registry)
         self._requests = Histogram(
             "http_request_duration_seconds",
             "Time from the reading of a request to its answer",
@@ -135,25 +133,22 @@ class Telemetry(Collector):
             self._load_failures.labels(name).inc(outcome == "refused")
             if are_shared():
                 continue  # what workers share can't be erased; `counted` leaves it out
-            if outcome in {"swapped", "removed"}:
-                self.feedback.forget(name)
             if outcome == "removed":
                 self._forget(name)
                 forgotten.append(name)
         return forgotten
 
-    def exposition(self, accept: str) -> tuple[bytes, str]:
-        """All metrics as text, in the newest format that `accept` allows, and its content type."""
+    def exposition(self, accept: str, besides: Iterable[Metric] = ()) -> tuple[bytes, str]:
+        """All metrics and those `besides` as text, in the newest format that `accept` allows, and its content type."""
         try:
             encode, content_type = choose_encoder(accept)
         except (TypeError, ValueError):  # a version in `accept` that is none
             encode, content_type = choose_encoder("text/plain")
-        return encode(self), content_type
+        return encode(_Metrics([*self.collect(), *besides])), content_type
 
     def collect(self) -> Iterable[Metric]:
-        """What was counted, the models, and what follows from both."""
-        counted = self.counted()
-        return [*counted, *feedback_gauges(feedback_figures(counted, self._models))]
+        """What was counted, and the models."""
+        return self.counted()
 
     def live_figures(self) -> LiveFigures:
         """The counters as JSON shows them."""
@@ -177,7 +172,6 @@ class Telemetry(Collector):
             "predictions": dict(predictions),
             "unusual_inputs": dict(unusual),
             "unusual_share": unusual.total() / max(1, checked),
-            "feedback": feedback_figures(counted, self._models),
         }
 
     def _forget(self, model: str) -> None:
@@ -202,6 +196,16 @@ def _is_of(versions: dict[str, str], labels: dict[str, str]) -> bool:
     """Whether a sample is of no model, or of one that is served, or whose file was refused; and of that version."""
     model = labels.get("model")
     return model is None or (model in versions and labels.get("version", versions[model]) == versions[model])
+
+
+class _Metrics(Collector):
+    """Metrics that are made already."""
+
+    def __init__(self, metrics: list[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        return self._metrics
 
 
 class _ModelCollector(Collector):

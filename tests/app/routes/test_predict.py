@@ -16,6 +16,19 @@ async def post(client: httpx.AsyncClient, content: bytes, query: str = "", name:
     return await client.post(f"/predict{query}", files={"file": (name, content)})
 
 
+def answer_in(response: httpx.Response) -> dict[str, object]:
+    """All but the id, which is never the same."""
+    return {name: value for name, value in response.json().items() if name != "id"}
+
+
+async def test_each_answer_has_an_id_of_its_own(client: httpx.AsyncClient) -> None:
+    ids = {(await post(client, drawings.png())).json()["id"] for _ in range(3)}
+    files = [("files", drawings.png())] * 3
+    ids |= {answer["id"] for answer in (await client.post("/predict/batch", files=files)).json()["predictions"]}
+
+    assert len(ids) == 6
+
+
 async def test_a_posted_image_is_answered_with_the_models_probabilities(client: httpx.AsyncClient) -> None:
     image = drawings.ankle_boot()
     pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
@@ -37,7 +50,7 @@ async def test_a_raw_image_body_is_answered_like_a_form(client: httpx.AsyncClien
 
     raw = await client.post("/predict", content=drawings.png(), headers=headers)
 
-    assert raw.json() == (await post(client, drawings.png())).json()
+    assert answer_in(raw) == answer_in(await post(client, drawings.png()))
 
 
 async def test_the_pixels_that_the_model_saw_are_returned_on_request(client: httpx.AsyncClient) -> None:
@@ -55,7 +68,7 @@ async def test_an_inverted_drawing_is_answered_like_the_original(client: httpx.A
 
     answer = await post(client, drawings.png(dark_on_light), "?invert=true")
 
-    assert answer.json() == (await post(client, drawings.png(image))).json()
+    assert answer_in(answer) == answer_in(await post(client, drawings.png(image)))
 
 
 async def test_a_larger_image_is_classified_when_resize_is_asked_for(client: httpx.AsyncClient) -> None:
@@ -64,7 +77,7 @@ async def test_a_larger_image_is_classified_when_resize_is_asked_for(client: htt
 
     answer = await post(client, drawings.png(larger), "?resize=true")
 
-    assert answer.json() == (await post(client, drawings.png(image))).json()
+    assert answer_in(answer) == answer_in(await post(client, drawings.png(image)))
 
 
 @pytest.mark.parametrize(
