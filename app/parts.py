@@ -47,9 +47,9 @@ class Parts:
             raise NotReadyError("The service is about to stop.")
         self.models.get()
 
-    def model(self, call: Call, name: str | None) -> LiveModel:
+    def model(self, call: Call, name: str | None, version: str | None = None) -> LiveModel:
         """The model that is to answer a call, as its line of the log will say; raises what `LiveModels.get` does."""
-        model = self.models.get(name)
+        model = self.models.get(name, version)
         call.notes["model"], call.notes["version"] = model.name, model.version
         return model
 

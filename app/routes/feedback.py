@@ -111,7 +111,7 @@ def _tell(parts: Parts, told: list[Label]) -> LabelsReport:
 
 
 def _judge_all(call: Call, parts: Parts, options: FittingOptions) -> FeedbackReport:
-    model = parts.model(call, options.model)
+    model = parts.model(call, options.model, options.version)
     images = read_labeled_images(call, parts)
     for image in images:
         model.check_label(image.label)

@@ -1,4 +1,4 @@
-"""`GET /models`, `/models/{name}`, `/models/{name}/templates`: what is loaded, how good it is, what it has learnt."""
+"""`GET /models`, `/models/{name}`, `/models/{name}/templates`: what is loaded, how good it is, what it has learned."""
 
 from typing import NotRequired
 
@@ -10,15 +10,26 @@ from app.engine.openapi import problems
 from app.parts import DepParts
 from app.serving.answers import Templates
 from app.serving.live_model import LiveModel
+from app.serving.live_models import LiveModels, Role
+
+
+class VersionCard(TypedDict):
+    """One version of a model."""
+
+    version: str
+    metadata: Metadata
 
 
 class ModelCard(TypedDict):
-    """One model that is served."""
+    """One model that is served: the version that answers, and those that stand by."""
 
     name: str
     version: str
     default: bool
     metadata: Metadata
+    challenger: NotRequired[VersionCard]
+    previous: NotRequired[VersionCard]
+    refused: NotRequired[dict[Role, str]]  # why a file that lies there is not held
 
 
 class ModelList(TypedDict):
@@ -40,7 +51,7 @@ async def list_models(parts: DepParts) -> ModelList:
     """Every model that is served, and every model file that was refused; an earlier version may be served on."""
     models = parts.models
     listed: ModelList = {
-        "models": [_card(model, models.default_name) for model in models],
+        "models": [_card(model, models) for model in models],
         "failed": models.failures,
     }
     if models.folder_problem:
@@ -50,20 +61,33 @@ async def list_models(parts: DepParts) -> ModelList:
 
 @router.get("/{name}", responses=problems(404, 503))
 async def show_model(name: str, parts: DepParts) -> ModelCard:
-    """One model: its version, labels, origin and evaluation."""
-    return _card(parts.models.get(name), parts.models.default_name)
+    """One model: its version, labels, origin and evaluation, and those of its challenger and previous version."""
+    return _card(parts.models.get(name), parts.models)
 
 
 @router.get("/{name}/templates", responses=problems(404, 503))
-async def show_templates(name: str, parts: DepParts) -> Templates:
+async def show_templates(name: str, parts: DepParts, version: str | None = None) -> Templates:
     """One model's weights: per class a 28×28 map, positive where a white pixel speaks for the class."""
-    return parts.models.get(name).templates()
+    return parts.models.get(name, version).templates()
 
 
-def _card(model: LiveModel, default_name: str) -> ModelCard:
-    return {
-        "name": model.name,
-        "version": model.version,
-        "default": model.name == default_name,
-        "metadata": model.metadata,
+def _card(champion: LiveModel, models: LiveModels) -> ModelCard:
+    held = models.versions(champion.name)
+    card: ModelCard = {
+        "name": champion.name,
+        "version": champion.version,
+        "default": champion.name == models.default_name,
+        "metadata": champion.metadata,
     }
+    if "challenger" in held:
+        card["challenger"] = _version_card(held["challenger"])
+    if "previous" in held:
+        card["previous"] = _version_card(held["previous"])
+    refused = {place.role: reason for place, reason in models.refusals.items() if place.model == champion.name}
+    if refused:
+        card["refused"] = refused
+    return card
+
+
+def _version_card(model: LiveModel) -> VersionCard:
+    return {"version": model.version, "metadata": model.metadata}
