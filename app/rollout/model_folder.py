@@ -14,17 +14,18 @@ import fcntl
 import logging
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+import orjson
 
 from app.classifier import artifact
 from app.classifier.artifact import FILE_NAME, Artifact
+from app.records.decisions import Decision
 from app.rollout.errors import (
     BusyError,
     NoChallengerError,
@@ -33,7 +34,7 @@ from app.rollout.errors import (
     UnwritableError,
 )
 
-__all__ = ["CHALLENGER", "PREVIOUS", "Decision", "ModelFolder"]
+__all__ = ["CHALLENGER", "PREVIOUS", "ModelFolder"]
 
 logger = logging.getLogger(__name__)
 
@@ -42,21 +43,9 @@ PREVIOUS = "previous"
 _COMPANIONS = ("README.md", "report")  # of a model file: its card and its pictures
 
 
-class Decision(BaseModel):
-    """A promotion or a rollback."""
-
-    model_config = ConfigDict(frozen=True)
-
-    model: str
-    action: Literal["promotion", "rollback"]
-    time: datetime
-    who: str  # a key's name, the command line, or the rule
-    evidence: dict[str, Any] | None  # as it was then; None: it was not asked
-    from_sha256: str  # of the model file that answered
-    to_sha256: str  # and of the one that answers since
-
-
+Action = Literal["promotion", "rollback"]
 Keep = Callable[[Decision], None]
+Weigh = Callable[[Artifact, Artifact], Any]  # champion and challenger to the evidence, of JSON's types
 
 
 class ModelFolder:
@@ -102,8 +91,12 @@ class ModelFolder:
             _take(self._arrived, self._challenger)
         return version
 
-    def promote(self, who: str, evidence: dict[str, Any] | None = None) -> Decision:
+    def promote(self, who: str, weigh: Weigh) -> Decision:
         """Have the challenger answer, and keep the champion as the previous version.
+
+        Args:
+            who: decides.
+            weigh: gives the evidence, or raises UnprovenError where it is not enough.
 
         Raises:
             NoChallengerError: there is none.
@@ -115,9 +108,13 @@ class ModelFolder:
             self._finish()
             if not (self._challenger / FILE_NAME).exists():
                 raise NoChallengerError(f"Model {self.path.name} has no challenger.")
+
+            def evidence(champion: Path, challenger: Path) -> Any:
+                return weigh(artifact.load(champion), self._check_fit(challenger))
+
             return self._decide("promotion", self._challenger, who, evidence)
 
-    def roll_back(self, who: str, evidence: dict[str, Any] | None = None) -> Decision:
+    def roll_back(self, who: str, evidence: Any = None) -> Decision:
         """Have the previous version answer again; the champion becomes the previous version.
 
         Raises:
@@ -129,7 +126,14 @@ class ModelFolder:
             self._finish()
             if not (self._previous / FILE_NAME).exists():
                 raise NoPreviousError(f"Model {self.path.name} has no previous version.")
-            return self._decide("rollback", self._previous, who, evidence)
+
+            def prove(
+                _champion: Path, previous: Path
+            ) -> Any:  # whatever is wrong with the champion, this is the way back
+                self._prove(previous)
+                return evidence
+
+            return self._decide("rollback", self._previous, who, prove)
 
     def finish(self) -> Decision | None:
         """Finish what another process began and could not end.
@@ -187,28 +191,18 @@ class ModelFolder:
                 "is mounted read-only, change the files where they come from."
             ) from error
 
-    def _decide(
-        self, action: Literal["promotion", "rollback"], source: Path, who: str, evidence: dict[str, Any] | None
-    ) -> Decision:
+    def _decide(self, action: Action, source: Path, who: str, prove: Callable[[Path, Path], Any]) -> Decision:
         try:
             _copy_model(self.path / FILE_NAME, self._outgoing)
             _copy_model(source / FILE_NAME, self._incoming)
-            check = self._check_fit if action == "promotion" else self._prove
-            check(self._incoming / FILE_NAME)
+            evidence = prove(self._outgoing / FILE_NAME, self._incoming / FILE_NAME)
         except BaseException:
             _remove(self._outgoing)
             _remove(self._incoming)
             raise
-        decision = Decision(
-            model=self.path.name,
-            action=action,
-            time=datetime.now(UTC),
-            who=who,
-            evidence=evidence,
-            from_sha256=_digest(self._outgoing),
-            to_sha256=_digest(self._incoming),
-        )
-        self._draft.write_text(decision.model_dump_json())
+        before, after = _digest(self._outgoing), _digest(self._incoming)
+        decision = Decision(time.time(), self.path.name, who, action, evidence, before, after)
+        self._draft.write_bytes(orjson.dumps(decision._asdict()))
         _sync(self._draft)
         self._draft.replace(self._journal)
         _sync(self.path)
@@ -228,19 +222,19 @@ class ModelFolder:
         self._journal.unlink()
 
     def _finish(self) -> Decision | None:
-        decision = Decision.model_validate_json(self._journal.read_bytes()) if self._journal.exists() else None
+        decision = Decision(**orjson.loads(self._journal.read_bytes())) if self._journal.exists() else None
         _take(self._arrived, self._challenger)
         if decision is not None and _digest(self.path) in {decision.from_sha256, decision.to_sha256}:
             self._carry_out(decision)
             logger.warning(
                 "Model %s: the %s of %s, decided by %s, had been interrupted; it is finished.",
-                *(decision.model, decision.action, decision.to_sha256[:12], decision.who),
+                *(decision.model, decision.action, _version(decision), decision.who),
             )
             return decision
         if decision is not None:
             logger.warning(
                 "Model %s: the interrupted %s of %s is given up, as the model file has been replaced since.",
-                *(decision.model, decision.action, decision.to_sha256[:12]),
+                *(decision.model, decision.action, _version(decision)),
             )
         self._journal.unlink(missing_ok=True)
         for undecided in (self._arriving, self._incoming, self._outgoing, self._draft):
@@ -291,6 +285,10 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def _version(decision: Decision) -> str:
+    return (decision.to_sha256 or "")[:12]
 
 
 def _digest(folder: Path) -> str:

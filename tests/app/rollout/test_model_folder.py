@@ -7,21 +7,25 @@ import os
 import resource
 import shutil
 import sys
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.classifier import artifact
+from app.classifier.artifact import Artifact
 from app.classifier.errors import ModelFileError
+from app.records.decisions import Decision
 from app.rollout.errors import (
     BusyError,
     NoChallengerError,
     NoPreviousError,
     UnfitChallengerError,
+    UnprovenError,
     UnwritableError,
 )
-from app.rollout.model_folder import CHALLENGER, PREVIOUS, Decision, ModelFolder
+from app.rollout.model_folder import CHALLENGER, PREVIOUS, ModelFolder
 from tests.app.rollout.conftest import save_model, whole_version
 from tests.conftest import LABELS
 from tests.damages import DAMAGES
@@ -42,6 +46,14 @@ def model_folder(path: Path, rows: list[Decision] | None = None, min_accuracy: f
     return ModelFolder(path, (rows if rows is not None else []).append, min_accuracy)
 
 
+def no_evidence(_champion: Artifact, _challenger: Artifact) -> None:
+    pass
+
+
+def digest(folder: Path) -> str:
+    return sha256((folder / artifact.FILE_NAME).read_bytes()).hexdigest()
+
+
 def test_a_promotion_keeps_the_champion_and_its_card_and_report(folder: Path, tmp_path: Path) -> None:
     rows: list[Decision] = []
     before, after = artifact.load(folder / artifact.FILE_NAME).version, save_model(tmp_path / "new", seed=2)
@@ -49,12 +61,12 @@ def test_a_promotion_keeps_the_champion_and_its_card_and_report(folder: Path, tm
 
     assert model.challenge(tmp_path / "new" / artifact.FILE_NAME) == after
     assert versions(folder) == [before, after, None]
-    decision = model.promote("the command line", {"e_value": 31.0})
+    decision = model.promote("the command line", lambda champion, challenger: [champion.version, challenger.version])
 
     assert versions(folder) == [after, None, before]
     assert rows == [decision]
-    assert (decision.action, decision.who, decision.evidence) == ("promotion", "the command line", {"e_value": 31.0})
-    assert (decision.from_sha256[:12], decision.to_sha256[:12]) == (before, after)
+    assert (decision.action, decision.who, decision.evidence) == ("promotion", "the command line", [before, after])
+    assert (decision.from_sha256, decision.to_sha256) == tuple(digest(folder / place) for place in (PREVIOUS, "."))
     assert whole_version(tmp_path / "new") == after
 
 
@@ -63,7 +75,7 @@ def test_a_rollback_exchanges_the_two_and_can_itself_be_taken_back(folder: Path,
     before, after = artifact.load(folder / artifact.FILE_NAME).version, save_model(tmp_path / "new", seed=2)
     model = model_folder(folder, rows)
     model.challenge(tmp_path / "new" / artifact.FILE_NAME)
-    model.promote("the rule")
+    model.promote("the rule", no_evidence)
 
     model.roll_back("the command line")
     assert versions(folder) == [before, None, after]
@@ -88,7 +100,7 @@ def test_a_challenger_without_a_card_takes_no_other_models_card(folder: Path, tm
     after = save_model(tmp_path / "new", seed=2, card=False)
     model.challenge(tmp_path / "new" / artifact.FILE_NAME)
 
-    model.promote("the command line")
+    model.promote("the command line", no_evidence)
 
     assert artifact.load(folder / artifact.FILE_NAME).version == after
     assert not (folder / "README.md").exists()
@@ -100,11 +112,25 @@ def test_without_a_challenger_or_a_previous_version_nothing_moves(folder: Path) 
     before = versions(folder)
 
     with pytest.raises(NoChallengerError, match="Model letters has no challenger"):
-        model_folder(folder).promote("the command line")
+        model_folder(folder).promote("the command line", no_evidence)
     with pytest.raises(NoPreviousError, match="Model letters has no previous version"):
         model_folder(folder).roll_back("the command line")
 
     assert versions(folder) == before
+
+
+def test_where_the_evidence_is_not_enough_nothing_moves(folder: Path) -> None:
+    save_model(folder / CHALLENGER, seed=2)
+    before = versions(folder)
+
+    def refuse(_champion: Artifact, _challenger: Artifact) -> None:
+        raise UnprovenError("No images are labeled.")
+
+    with pytest.raises(UnprovenError):
+        model_folder(folder).promote("the command line", refuse)
+
+    assert versions(folder) == before
+    assert {path.name for path in folder.iterdir() if path.name.startswith(".")} == {".deciding"}
 
 
 @pytest.mark.parametrize("labels", [LABELS[::-1], LABELS[:-1]])
@@ -120,7 +146,7 @@ def test_labels_in_another_order_or_number_are_refused_with_the_reason(
     shutil.copytree(tmp_path / "new", folder / CHALLENGER)
     before = versions(folder)
     with pytest.raises(UnfitChallengerError, match="those of the champion of letters are T-shirt/top"):
-        model_folder(folder).promote("the command line")
+        model_folder(folder).promote("the command line", no_evidence)
     assert versions(folder) == before
     assert not (folder / ".incoming").exists()
 
@@ -146,7 +172,7 @@ def test_a_damaged_challenger_or_previous_version_is_refused(folder: Path, damag
     before = whole_version(folder)
 
     with pytest.raises(ModelFileError, match=reason):
-        model_folder(folder).promote("the command line")
+        model_folder(folder).promote("the command line", no_evidence)
     with pytest.raises(ModelFileError, match=reason):
         model_folder(folder).roll_back("the command line")
     with pytest.raises(ModelFileError, match=reason):
@@ -155,13 +181,22 @@ def test_a_damaged_challenger_or_previous_version_is_refused(folder: Path, damag
     assert whole_version(folder) == before
 
 
+def test_the_way_back_is_open_when_the_champion_is_damaged(folder: Path) -> None:
+    previous = save_model(folder / PREVIOUS, seed=2)
+    (folder / artifact.FILE_NAME).write_bytes(b"half")
+
+    model_folder(folder).roll_back("the command line")
+
+    assert whole_version(folder) == previous
+
+
 def test_a_folder_that_cannot_be_written_is_named_and_left_as_it_is(folder: Path) -> None:
     save_model(folder / CHALLENGER, seed=2)
     before = versions(folder)
     (folder / ".deciding").mkdir()  # whoever tests as root may write wherever the system lets him
 
     with pytest.raises(UnwritableError, match=r"The folder of model letters, .* can't be changed \(Is a directory\)"):
-        model_folder(folder).promote("the command line")
+        model_folder(folder).promote("the command line", no_evidence)
 
     assert versions(folder) == before
 
@@ -169,7 +204,7 @@ def test_a_folder_that_cannot_be_written_is_named_and_left_as_it_is(folder: Path
 def promote_with_little_room(path: Path, bytes_left: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_left, bytes_left))
     try:
-        model_folder(path).promote("the command line")
+        model_folder(path).promote("the command line", no_evidence)
     except UnwritableError as error:
         os._exit(STOPPED if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EFBIG else 1)
 
@@ -191,10 +226,10 @@ def test_two_processes_never_decide_at_once(folder: Path) -> None:
         fcntl.flock(other, fcntl.LOCK_EX)
 
         with pytest.raises(BusyError, match="Another process is deciding about model letters"):
-            model_folder(folder).promote("the command line")
+            model_folder(folder).promote("the command line", no_evidence)
 
     assert versions(folder) == before
-    model_folder(folder).promote("the command line")
+    model_folder(folder).promote("the command line", no_evidence)
 
 
 def run(function: Any, *arguments: Any) -> int | None:
@@ -227,7 +262,7 @@ def _only_reads(arguments: tuple[Any, ...]) -> bool:
 
 def promote_until(path: Path, number: int) -> None:
     stop_before_step(number)
-    model_folder(path).promote("the command line")
+    model_folder(path).promote("the command line", no_evidence)
 
 
 def roll_back_until(path: Path, number: int) -> None:
