@@ -7,12 +7,14 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from app.engine.access import Admins
 from app.engine.calls import Answered, Call
 from app.engine.problems import Problems
 from app.process.draining import Draining
 from app.process.request_log import RequestLog
 from app.records.answer import Answer
 from app.records.records import Records
+from app.rollout.rollouts import Rollouts
 from app.serving.answers import Prediction
 from app.serving.errors import NotReadyError
 from app.serving.live_model import LiveModel
@@ -36,6 +38,8 @@ class Parts:
     request_log: RequestLog
     records: Records
     problems: Problems
+    rollouts: Rollouts
+    admins: Admins
 
     def check_ready(self) -> None:
         """Do nothing where the default model can answer, now and for a while.

@@ -98,13 +98,14 @@ def _rollouts(models_dir: Path | None) -> Iterator[Rollouts]:
     except ValidationError as error:
         typer.echo("\n".join(complaints(error)), err=True)
         raise typer.Exit(_REFUSED) from error
+    rollouts = Rollouts(settings.models_dir, database, settings.min_accuracy)
     try:
-        yield Rollouts(settings.models_dir, database, settings.min_accuracy)
+        yield rollouts
     except (RolloutError, ModelFileError, RecordsError, ServingError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(_REFUSED) from error
     finally:
-        database.close()
+        rollouts.close()
 
 
 def _told(decision: Decision) -> str:

@@ -91,6 +91,10 @@ class Rollouts:
         """
         return read_decisions(self._database, name)
 
+    def close(self) -> None:
+        """Let go of the records; the next use opens them again."""
+        self._database.close()
+
     def finish_all(self) -> None:
         """Finish what other processes began and could not end; what can't be finished is logged."""
         try:

@@ -8,6 +8,8 @@ from typing_extensions import TypedDict
 from app.classifier.metadata import Metadata
 from app.engine.openapi import problems
 from app.parts import DepParts
+from app.records.errors import RecordsError
+from app.rollout.comparison import Evidence
 from app.serving.answers import Templates
 from app.serving.live_model import LiveModel
 from app.serving.live_models import LiveModels, Role
@@ -29,6 +31,8 @@ class ModelCard(TypedDict):
     metadata: Metadata
     challenger: NotRequired[VersionCard]
     previous: NotRequired[VersionCard]
+    evidence: NotRequired[Evidence]  # for the challenger, where one model is asked for
+    evidence_problem: NotRequired[str]  # why there is none
     refused: NotRequired[dict[Role, str]]  # why a file that lies there is not held
 
 
@@ -60,9 +64,19 @@ async def list_models(parts: DepParts) -> ModelList:
 
 
 @router.get("/{name}", responses=problems(404, 503))
-async def show_model(name: str, parts: DepParts) -> ModelCard:
-    """One model: its version, labels, origin and evaluation, and those of its challenger and previous version."""
-    return _card(parts.models.get(name), parts.models)
+def show_model(name: str, parts: DepParts) -> ModelCard:
+    """One model: its version, labels, origin and evaluation, and those of its challenger and previous version.
+
+    Beside a challenger, what the labels say of it so far, and what is missing to promote it.
+    """
+    card = _card(parts.models.get(name), parts.models)
+    if "challenger" in card:
+        versions = (card["version"], card["challenger"]["version"])
+        try:
+            card["evidence"] = parts.rollouts.evidence(name, card["metadata"].labels, *versions)
+        except RecordsError as error:
+            card["evidence_problem"] = str(error)
+    return card
 
 
 @router.get("/{name}/templates", responses=problems(404, 503))

@@ -63,6 +63,7 @@ async def test_the_model_shows_the_three_with_their_evaluations(
     card = (await client.get(f"/models/{NAME}")).json()
     listed = (await client.get("/models")).json()
 
+    assert card.pop("evidence")["labels"] == 0
     assert listed["models"] == [card]
     assert card["version"] == versions["champion"]
     assert card["challenger"]["version"] == versions["challenger"]
