@@ -39,6 +39,7 @@ from app.records.errors import RecordsError
 from app.records.records import Records
 from app.rollout.errors import RolloutError
 from app.rollout.rollouts import Rollouts
+from app.rollout.shadow import Shadow
 from app.routes import explain, feedback, health, metrics, page, predict, predict_batch, review
 from app.routes import models as models_routes
 from app.routes import rollouts as rollouts_routes
@@ -118,6 +119,7 @@ def create_app(settings: Settings | None = None) -> Service:
         RequestLog(settings.log_format, enabled=settings.log_requests),
         records,
         PROBLEMS,
+        Shadow(models, records, telemetry.registry),
         rollouts,
         Admins(_admin_keys(settings)),
     )
@@ -130,7 +132,7 @@ def create_app(settings: Settings | None = None) -> Service:
         always_answered=_ALWAYS_ANSWERED,
         answers_other_origins=bool(settings.cors_origins),
         on_answered=app.state.parts.note,
-        on_shed=telemetry.refused,
+        on_shed=app.state.parts.shed,
         begin_thread=lambda: torch.set_num_threads(1),
     )
     app.outermost = Front(super(Service, app).__call__, app.dispatcher)

@@ -15,6 +15,7 @@ from app.process.request_log import RequestLog
 from app.records.answer import Answer
 from app.records.records import Records
 from app.rollout.rollouts import Rollouts
+from app.rollout.shadow import Shadow
 from app.serving.answers import Prediction
 from app.serving.errors import NotReadyError
 from app.serving.live_model import LiveModel
@@ -38,6 +39,7 @@ class Parts:
     request_log: RequestLog
     records: Records
     problems: Problems
+    shadow: Shadow
     rollouts: Rollouts
     admins: Admins
 
@@ -64,7 +66,7 @@ class Parts:
     def answered(self, model: LiveModel, predictions: Sequence[Prediction], images: Sequence[bytes]) -> None:
         """Count and record what a model answered to images of 784 pixels each."""
         self.telemetry.classified(model.name, predictions)
-        self.records.answered(model, map(recorded, predictions), images, checked=True)
+        self.shadow.answered(model, map(recorded, predictions), images, checked=True)
 
     def note(self, answered: Sequence[Answered]) -> None:
         """Count answered calls, and leave their lines with the log."""
@@ -73,6 +75,12 @@ class Parts:
             self.request_log.write(
                 call.request_id, method, route, call.path, status=status, seconds=seconds, notes=call.notes
             )
+        self.shadow.classify()
+
+    def shed(self, reason: str, count: int) -> None:
+        """Count requests that were refused to keep the others fast, and let challengers rest."""
+        self.telemetry.refused(reason, count)
+        self.shadow.rest()
 
 
 def recorded(prediction: Prediction) -> Answer:

@@ -279,8 +279,9 @@ def _answered(parts: Parts, model: LiveModel, images: Tensor, answers: Answers, 
             ids, answers.class_ids.tolist(), answers.probabilities.tolist(), strict=True
         )
     )
-    kept = to_pixels(images) if parts.records.writer.keeps_answers else [b""] * len(ids)
-    parts.records.answered(model, recorded, kept, checked=False)
+    is_kept = parts.records.writer.keeps_answers or parts.shadow.challenger_of(model) is not None
+    kept = to_pixels(images) if is_kept else [b""] * len(ids)
+    parts.shadow.answered(model, recorded, kept, checked=False)
 
 
 def _response(

@@ -129,7 +129,8 @@ def _judge_all(call: Call, parts: Parts, options: FittingOptions) -> FeedbackRep
         report["answers"].append(judgment)
         report["count"] += 1
         report["correct"] += judgment["correct"]
-    parts.records.tell_judged(model, judged)
+    both = parts.shadow.beside(model, [one.answer for one in judged], [one.image for one in judged])
+    parts.records.tell_judged(model, [one._replace(answer=answer) for one, answer in zip(judged, both, strict=True)])
     return report
 
 
