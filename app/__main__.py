@@ -1,7 +1,4 @@
-"""`python -m app`: serve the models. Flags win over SOFTMAX_*.
-
-`predict` and `explain` answer in the terminal; `records` exports, imports, deletes and purges what is kept.
-"""
+"""`python -m app`: serve the models; other commands answer and decide in the terminal. Flags win over SOFTMAX_*."""
 
 import importlib
 import os
@@ -25,18 +22,24 @@ from app.settings import Settings, complaints
 _WORKER_SECONDS = 30  # to answer the launcher, or be replaced: while it imports torch on little of a core, it does not
 
 
+# By command: the module that has it.
+_COMMANDS = dict.fromkeys(("predict", "explain"), "app.terminal") | dict.fromkeys(
+    ("challenge", "promote", "rollback", "history"), "app.rollout_commands"
+)
+
+
 class _Commands(TyperGroup):
-    """Commands that are imported when they are called: a launcher of workers does without torch."""
+    """Other commands than serving, imported when they are called: a launcher of workers does without torch."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return [*super().list_commands(ctx), "predict", "explain", "records"]
+        return [*super().list_commands(ctx), *_COMMANDS, "records"]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name == "records":
             return typer.main.get_group(importlib.import_module("app.records_terminal").cli)
-        if cmd_name not in ("predict", "explain"):
+        if cmd_name not in _COMMANDS:
             return None
-        commands = typer.main.get_group(importlib.import_module("app.terminal").cli)
+        commands = typer.main.get_group(importlib.import_module(_COMMANDS[cmd_name]).cli)
         return commands.get_command(ctx, cmd_name)
 
 

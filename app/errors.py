@@ -2,6 +2,7 @@
 
 from app.classifier.errors import (
     DamagedImageError,
+    ModelFileError,
     NotAnImageError,
     SeveralFramesError,
     TooManyPartsError,
@@ -17,6 +18,14 @@ from app.records.errors import (
     RecordsUnavailableError,
     TooManyLabelsError,
     UnknownLabelError,
+)
+from app.rollout.errors import (
+    BusyError,
+    NoChallengerError,
+    NoPreviousError,
+    UnfitChallengerError,
+    UnprovenError,
+    UnwritableError,
 )
 from app.serving.errors import (
     NoSuchLabelError,
@@ -46,6 +55,13 @@ PROBLEMS = Problems(
         UnsupportedModeError: Kind(422, "Unsupported pixels"),
         UnknownLabelError: Kind(422, "No such label"),
         WrongSizeError: Kind(422, "Wrong image size", "Send that size, or ask for resize=true."),
+        BusyError: Kind(409, "Busy"),
+        ModelFileError: Kind(409, "Unfit model file"),
+        NoChallengerError: Kind(409, "No challenger"),
+        NoPreviousError: Kind(409, "No previous version"),
+        UnfitChallengerError: Kind(409, "Unfit challenger"),
+        UnprovenError: Kind(409, "Not proven", "Ask for force=true to promote it all the same."),
+        UnwritableError: Kind(409, "Unwritable folder"),
         NewerRecordsError: Kind(503, "Records unavailable"),
         RecordsUnavailableError: Kind(503, "Records unavailable"),
         NotReadyError: Kind(503, "Not ready"),

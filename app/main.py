@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import __version__
 from app.classifier.errors import ClassifierError
-from app.engine.access import Access
+from app.engine.access import Access, Admins
 from app.engine.dispatcher import Dispatcher
 from app.engine.front import Front
 from app.engine.keys import Keys
@@ -36,10 +36,15 @@ from app.process.draining import Draining
 from app.process.memory import give_back_large_blocks
 from app.process.request_log import RequestLog
 from app.process.server import end_with_launcher
+from app.records.database import Database
 from app.records.errors import RecordsError
 from app.records.records import Records
+from app.rollout.errors import RolloutError
+from app.rollout.rollouts import Rollouts
+from app.rollout.shadow import Shadow
 from app.routes import explain, feedback, health, metrics, page, predict, predict_batch, review
 from app.routes import models as models_routes
+from app.routes import rollouts as rollouts_routes
 from app.serving.errors import ServingError
 from app.serving.live_models import LiveModels
 from app.serving.telemetry import Telemetry
@@ -59,6 +64,7 @@ _ROUTERS = (
     open_inference.probes,
     open_inference.router,
     models_routes.router,
+    rollouts_routes.router,
     metrics.router,
     health.router,
     page.router,
@@ -100,6 +106,8 @@ def create_app(settings: Settings | None = None) -> Service:
         root_path_in_servers=False,
     )
     settings = settings or Settings()
+    rollouts = Rollouts(settings.models_dir, Database(settings.records.get_secret_value()), settings.min_accuracy)
+    rollouts.finish_all()
     models = LiveModels(settings.models_dir, settings.default_model, settings.min_accuracy)
     telemetry = Telemetry(models)
     records = Records(
@@ -118,6 +126,9 @@ def create_app(settings: Settings | None = None) -> Service:
         RequestLog(settings.log_format, enabled=settings.log_requests),
         records,
         PROBLEMS,
+        Shadow(models, records, telemetry.registry),
+        rollouts,
+        Admins(_admin_keys(settings)),
     )
     app.dispatcher = Dispatcher(
         _ROUTES,
@@ -128,7 +139,7 @@ def create_app(settings: Settings | None = None) -> Service:
         always_answered=_ALWAYS_ANSWERED,
         answers_other_origins=bool(settings.cors_origins),
         on_answered=app.state.parts.note,
-        on_shed=telemetry.refused,
+        on_shed=app.state.parts.shed,
         begin_thread=lambda: torch.set_num_threads(1),
     )
     app.outermost = Front(super(Service, app).__call__, app.dispatcher, settings.root_path)
@@ -142,6 +153,7 @@ def create_app(settings: Settings | None = None) -> Service:
         RequestError,
         ServingError,
         RecordsError,
+        RolloutError,
         ClassifierError,
         HTTPException,
         RequestValidationError,
@@ -175,7 +187,13 @@ def _access(settings: Settings) -> Access | None:
     if not settings.needs_key:
         return None
     keys = [key.get_secret_value() for key in settings.api_keys]
-    return Access(Keys(keys, settings.api_keys_file), _OPEN_PATHS)
+    return Access(Keys([*keys, *_admin_keys(settings).values()], settings.api_keys_file), _OPEN_PATHS)
+
+
+def _admin_keys(settings: Settings) -> dict[str, str]:
+    """By the administrator's name."""
+    named = (key.get_secret_value().partition(":") for key in settings.admin_keys)
+    return {name: key for name, _, key in named}
 
 
 @asynccontextmanager

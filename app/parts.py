@@ -6,12 +6,15 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from app.engine.access import Admins
 from app.engine.calls import Call
 from app.engine.problems import Problems
 from app.process.draining import Draining
 from app.process.request_log import RequestLog
 from app.records.answer import Answer
 from app.records.records import Records
+from app.rollout.rollouts import Rollouts
+from app.rollout.shadow import Shadow
 from app.serving.answers import Prediction
 from app.serving.errors import NotReadyError
 from app.serving.live_model import LiveModel
@@ -33,6 +36,9 @@ class Parts:
     request_log: RequestLog
     records: Records
     problems: Problems
+    shadow: Shadow
+    rollouts: Rollouts
+    admins: Admins
 
     def check_ready(self) -> None:
         """Do nothing where the default model can answer, now and for a while.
@@ -44,21 +50,27 @@ class Parts:
             raise NotReadyError("The service is about to stop.")
         self.models.get()
 
-    def model(self, call: Call, name: str | None) -> LiveModel:
+    def model(self, call: Call, name: str | None, version: str | None = None) -> LiveModel:
         """The model that is to answer a call, as its line of the log will say; raises what `LiveModels.get` does."""
-        model = self.models.get(name)
+        model = self.models.get(name, version)
         call.notes["model"], call.notes["version"] = model.name, model.version
         return model
 
     def answered(self, model: LiveModel, predictions: Sequence[Prediction], images: Sequence[bytes]) -> None:
         """Count and record what a model answered to images of 784 pixels each."""
         self.telemetry.classified(model.name, predictions)
-        self.records.answered(model, map(recorded, predictions), images, checked=True)
+        self.shadow.answered(model, map(recorded, predictions), images, checked=True)
 
     def note(self, calls: Sequence[Call]) -> None:
         """Count answered calls, and leave their lines with the log."""
         self.telemetry.requests(calls)
         self.request_log.write(calls)
+        self.shadow.classify()
+
+    def shed(self, reason: str, count: int) -> None:
+        """Count requests that were refused to keep the others fast, and let challengers rest."""
+        self.telemetry.refused(reason, count)
+        self.shadow.rest()
 
 
 def recorded(prediction: Prediction) -> Answer:

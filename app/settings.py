@@ -1,6 +1,7 @@
 """The service's settings, from SOFTMAX_* environment variables; never made at import."""
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -23,6 +24,7 @@ from app.engine.keys import check_keys, read_keys
 
 __all__ = ["Settings", "complaints"]
 
+_ADMIN = re.compile(r"[A-Za-z0-9._-]{1,40}")  # what an administrator may be called
 _Text = TypeVar("_Text", str, Path)
 
 
@@ -39,6 +41,14 @@ def _split_keys(value: object) -> object:
 
 def _checked_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     check_keys(key.get_secret_value() for key in keys)
+    return keys
+
+
+def _checked_admin_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    named = [key.get_secret_value().partition(":") for key in keys]
+    if not all(_ADMIN.fullmatch(name) for name, _, _ in named):
+        raise ValueError("Write each as NAME:KEY; a name has letters, digits, '.', '_' and '-'.")
+    check_keys(key for _, _, key in named)
     return keys
 
 
@@ -125,6 +135,12 @@ class Settings(BaseSettings):
     api_keys_file: Annotated[Path, AfterValidator(_checked_file)] | None = Field(
         default=None, description="file with more of them, one a line, read again when it changes"
     )
+    admin_keys: Annotated[
+        tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_keys), AfterValidator(_checked_admin_keys)
+    ] = Field(
+        default=(),
+        description="keys that may promote models and take them back, each as NAME:KEY, comma separated; unset: none",
+    )
     allow_anonymous: bool = Field(default=False, description="listen beyond this machine even without keys")
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
         default=(), description="origins whose pages may ask, comma separated, or *"
@@ -152,7 +168,7 @@ def complaints(error: ValidationError) -> list[str]:
 
 def _complaint(problem: ErrorDetails) -> str:
     name = f"SOFTMAX_{problem['loc'][0]}".upper()
-    shown = "" if name == "SOFTMAX_API_KEYS" else f"={problem['input']}"
+    shown = "" if name.endswith("_KEYS") else f"={problem['input']}"
     reason = str(problem["ctx"]["error"]) if problem["type"] == "value_error" else f"{problem['msg']}."
     return f"{name}{shown}: {reason}"
 

@@ -113,6 +113,7 @@ def serialize(
     if trained_on is not None:
         tensors[_TRAINED_ON] = trained_on.sort().values
     content = save_tensors(tensors, {_METADATA_KEY: metadata.model_dump_json(), _CHECKSUM_KEY: _NO_CHECKSUM})
+    content = _in_one_order(content)
     return _with_checksum(content, _NO_CHECKSUM, sha256(content).hexdigest())
 
 
@@ -169,6 +170,16 @@ def _header_metadata(content: bytes) -> dict[str, str]:
     length = int.from_bytes(content[:8], "little")
     metadata: dict[str, str] = json.loads(content[8 : 8 + length]).get("__metadata__", {})
     return metadata
+
+
+def _in_one_order(content: bytes) -> bytes:
+    """The same with its header's metadata sorted: safetensors writes them in a random order, so to many versions."""
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    written = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    padded = written + b" " * (-len(written) % 8)
+    return len(padded).to_bytes(8, "little") + padded + content[8 + length :]
 
 
 def _with_checksum(content: bytes, old: str, new: str) -> bytes:

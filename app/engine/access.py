@@ -6,11 +6,12 @@ A key is sent as `Authorization: Bearer KEY` or `X-API-Key: KEY`; browsers, once
 
 from binascii import Error as Base64Error
 from binascii import a2b_base64
+from collections.abc import Mapping
 
 from app.engine.keys import Keys
-from app.engine.problems import UnauthorizedError
+from app.engine.problems import ForbiddenError, UnauthorizedError
 
-__all__ = ["Access"]
+__all__ = ["Access", "Admins"]
 
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 _FROM_ELSEWHERE = frozenset({b"cross-site", b"same-site"})
@@ -41,11 +42,40 @@ class Access:
         """
         if path in self._open_paths:
             return
-        key = headers.get(b"x-api-key")
-        if key is None:
-            key = _authorized_key(method, headers)
-        if not self._keys.accept(key):
+        if not self._keys.accept(_key(method, headers)):
             raise UnauthorizedError("The key is none of those that are accepted; ask the operator for a valid one.")
+
+
+class Admins:
+    """Those who may do what changes the service, known by their keys."""
+
+    def __init__(self, keys: Mapping[str, str]) -> None:
+        """Know each by the name that stands before the key."""
+        self._keys = {name: Keys([key]) for name, key in keys.items()}
+
+    def name_of(self, method: str, headers: dict[bytes, bytes]) -> str:
+        """The name of whoever asks.
+
+        Args:
+            method: in upper case.
+            headers: by lower-case name.
+
+        Raises:
+            UnauthorizedError: there is no key.
+            ForbiddenError: it is no admin's, or there is no admin.
+        """
+        if not self._keys:
+            raise ForbiddenError("Nobody may do this over HTTP: there are no admin keys.")
+        key = _key(method, headers)
+        found = [name for name, keys in self._keys.items() if keys.accept(key)]
+        if not found:
+            raise ForbiddenError("The key is no admin's; ask the operator for one.")
+        return found[0]
+
+
+def _key(method: str, headers: dict[bytes, bytes]) -> bytes:
+    key = headers.get(b"x-api-key")
+    return _authorized_key(method, headers) if key is None else key
 
 
 def _authorized_key(method: str, headers: dict[bytes, bytes]) -> bytes:

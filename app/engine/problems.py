@@ -3,6 +3,7 @@
 RequestError
 ├── BadRequestError             the request can't be read
 ├── UnauthorizedError           it has no key, or none that is accepted
+├── ForbiddenError              its key is accepted, but not for this
 ├── SlowRequestError            it did not arrive within its time
 ├── TooLargeError               its body is over its limit
 ├── UnsupportedMediaTypeError   its body is of a kind that the route does not take
@@ -24,6 +25,7 @@ from typing_extensions import TypedDict
 __all__ = [
     "PROBLEM_MEDIA_TYPE",
     "BadRequestError",
+    "ForbiddenError",
     "HeadersTooLargeError",
     "ItemProblem",
     "Kind",
@@ -55,6 +57,10 @@ class BadRequestError(RequestError):
 
 class UnauthorizedError(RequestError):
     status, title = 401, "Key needed"
+
+
+class ForbiddenError(RequestError):
+    status, title = 403, "Admin key needed"
 
 
 class SlowRequestError(RequestError):

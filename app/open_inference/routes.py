@@ -43,7 +43,7 @@ from app.open_inference.tensors import Answers, read_images, to_pixels, write_ou
 from app.parts import DepParts, Parts
 from app.records.answer import Answer
 from app.serving.answer_ids import new_answer_id
-from app.serving.errors import NoSuchModelError, ServingError
+from app.serving.errors import ServingError
 from app.serving.live_model import LiveModel
 
 
@@ -96,19 +96,11 @@ def _inferences(request: Request) -> InferenceCounters:
 DepInferences = Annotated[InferenceCounters, Depends(_inferences)]
 
 
-def _named(name: str, parts: DepParts) -> LiveModel:
-    return parts.models.get(name)
+def _named(name: str, parts: DepParts, version: str | None = None) -> LiveModel:
+    return parts.models.get(name, version)
 
 
 Named = Annotated[LiveModel, Depends(_named)]
-
-
-def _check_version(version: str, model: Named) -> None:
-    if version != model.version:
-        raise NoSuchModelError(
-            f"Model {model.name!r} is served in version {model.version}, not {version[:80]!r}; leave the version out "
-            "for whatever is served."
-        )
 
 
 def _get_of_model(path: str) -> Callable[[Endpoint], Endpoint]:
@@ -117,8 +109,7 @@ def _get_of_model(path: str) -> Callable[[Endpoint], Endpoint]:
     def add(endpoint: Endpoint) -> Endpoint:
         refusals = problems(404, 503)
         router.add_api_route(f"/models/{{name}}{path}", endpoint, responses=refusals)
-        of_version = f"/models/{{name}}/versions/{{version}}{path}"
-        router.add_api_route(of_version, endpoint, dependencies=[Depends(_check_version)], responses=refusals)
+        router.add_api_route(f"/models/{{name}}/versions/{{version}}{path}", endpoint, responses=refusals)
         return endpoint
 
     return add
@@ -172,7 +163,7 @@ async def server_metadata() -> ServerMetadata:
 
 @direct_router.post("/repository/index", responses=problems(400, 413), openapi_extra=_INDEX_BODY)
 def repository_index(call: DepCall, parts: DepParts) -> list[ModelIndexEntry]:
-    """Every model in the models folder; with the reason where its file was refused."""
+    """Every version of every model in the models folder; with the reason where a model's file was refused."""
     content = bytes(call.content)
     check_json(content, parts.settings.max_json_bytes)
     wanted = _index_request(content)
@@ -185,7 +176,13 @@ def repository_index(call: DepCall, parts: DepParts) -> list[ModelIndexEntry]:
             index[name]["reason"] = reason
         elif not wanted.ready:
             index[name] = {"name": name, "version": "", "state": "UNAVAILABLE", "reason": reason}
-    return list(index.values())
+    standing_by = [
+        ModelIndexEntry(name=model.name, version=model.version, state="READY", reason="")
+        for champion in models
+        for role, model in models.versions(champion.name).items()
+        if role != "champion"
+    ]
+    return [*index.values(), *standing_by]
 
 
 @router.get("/models/stats")
@@ -195,12 +192,12 @@ async def all_statistics(parts: DepParts) -> Statistics:
 
 
 @_get_of_model("")
-async def model_metadata(model: Named) -> ModelMetadata:
+async def model_metadata(parts: DepParts, model: Named) -> ModelMetadata:
     """The model's tensors. Of the images that `infer` takes, UINT8 [N, 28, 28] is the form that is named here."""
     classes = len(model.metadata.labels)
     return {
         "name": model.name,
-        "versions": [model.version],
+        "versions": [held.version for held in parts.models.versions(model.name).values()],
         "platform": _PLATFORM,
         "inputs": [{"name": "images", "datatype": "UINT8", "shape": [-1, SIDE, SIDE]}],
         "outputs": [
@@ -245,10 +242,8 @@ def infer(call: DepCall, parts: DepParts, inferences: DepInferences, name: str) 
 
 @direct_router.post("/models/{name}/versions/{version}/infer", **_INFER)
 def infer_with_version(call: DepCall, parts: DepParts, inferences: DepInferences, name: str, version: str) -> Response:
-    """As without a version, and only if this version is served."""
-    model = parts.model(call, name)
-    _check_version(version, model)
-    return _infer(call, parts, inferences, model)
+    """The same by this version, which may be the model's champion, its challenger or its previous one."""
+    return _infer(call, parts, inferences, parts.model(call, name, version))
 
 
 def _infer(call: Call, parts: Parts, inferences: InferenceCounters, model: LiveModel) -> Response:
@@ -286,8 +281,9 @@ def _answered(parts: Parts, model: LiveModel, images: Tensor, answers: Answers, 
             ids, answers.class_ids.tolist(), answers.probabilities.tolist(), strict=True
         )
     )
-    kept = to_pixels(images) if parts.records.writer.keeps_answers else [b""] * len(ids)
-    parts.records.answered(model, recorded, kept, checked=False)
+    is_kept = parts.records.writer.keeps_answers or parts.shadow.challenger_of(model) is not None
+    kept = to_pixels(images) if is_kept else [b""] * len(ids)
+    parts.shadow.answered(model, recorded, kept, checked=False)
 
 
 def _response(

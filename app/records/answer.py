@@ -11,10 +11,21 @@ from app.classifier.pixel_statistics import Oddity
 from app.records.database import Database
 from app.serving.live_model import LiveModel
 
-__all__ = ["COLUMNS", "Answer", "row", "unpack", "write_answers"]
+__all__ = ["COLUMNS", "Answer", "ChallengerAnswer", "row", "unpack", "write_answers"]
 
-_NAMES = "id, time, model, version, class_id, probabilities, digest, warning, share, pixels"
+_NAMES = (
+    "id, time, model, version, class_id, probabilities, digest, warning, share, pixels, "
+    "challenger_version, challenger_probabilities, challenger_warning"
+)
 COLUMNS = len(_NAMES.split())  # of a row
+
+
+class ChallengerAnswer(NamedTuple):
+    """The challenger's answer to the same image, which nobody was given."""
+
+    version: str
+    probabilities: Sequence[float]
+    warning: Oddity | None = None
 
 
 class Answer(NamedTuple):
@@ -25,6 +36,7 @@ class Answer(NamedTuple):
     confidence: float
     probabilities: Collection[float]  # in the order of the labels
     warning: Oddity | None = None
+    challenger: ChallengerAnswer | None = None
 
 
 def row(
@@ -40,18 +52,24 @@ def row(
         share: of the answers that are kept.
         keeps_pixels: whether the row has them.
     """
+    other = answer.challenger
     return (
         answer.id,
         time,
         model.name,
         model.version,
         answer.class_id,
-        struct.pack(f"<{len(answer.probabilities)}f", *answer.probabilities),
+        _pack(answer.probabilities),
         sha256(image).digest(),
         answer.warning,
         share,
         bytes(image) if keeps_pixels else None,
+        *((None, None, None) if other is None else (other.version, _pack(other.probabilities), other.warning)),
     )
+
+
+def _pack(probabilities: Collection[float]) -> bytes:
+    return struct.pack(f"<{len(probabilities)}f", *probabilities)
 
 
 def write_answers(database: Database, connection: Connection, rows: Sequence[Any]) -> None:

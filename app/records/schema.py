@@ -48,6 +48,7 @@ answers = Table(
     Column("pixels", LargeBinary),
     Column("challenger_version", Text),
     Column("challenger_probabilities", LargeBinary),
+    Column("challenger_warning", Text),
     # What `sums` has of its labels:
     Column("truth", SmallInteger),  # the true class, -1: none of them; NULL: nobody told it
     Column("reviewed", Boolean, nullable=False, server_default=false()),  # known only since review chose the image

@@ -52,7 +52,7 @@ def explain(
 
     A picture for a report where `Accept` names image/png.
     """
-    model = parts.model(call, options.model)
+    model = parts.model(call, options.model, options.version)
     pixels = decode(parts, read_image(call), options)
     explanation = model.explain(pixels, options.against)
     if _wants_picture(call):

@@ -111,7 +111,7 @@ def _tell(parts: Parts, told: list[Label]) -> LabelsReport:
 
 
 def _judge_all(call: Call, parts: Parts, options: FittingOptions) -> FeedbackReport:
-    model = parts.model(call, options.model)
+    model = parts.model(call, options.model, options.version)
     images = read_labeled_images(call, parts)
     for image in images:
         model.check_label(image.label)
@@ -129,7 +129,8 @@ def _judge_all(call: Call, parts: Parts, options: FittingOptions) -> FeedbackRep
         report["answers"].append(judgment)
         report["count"] += 1
         report["correct"] += judgment["correct"]
-    parts.records.tell_judged(model, judged)
+    both = parts.shadow.beside(model, [one.answer for one in judged], [one.image for one in judged])
+    parts.records.tell_judged(model, [one._replace(answer=answer) for one, answer in zip(judged, both, strict=True)])
     return report
 
 

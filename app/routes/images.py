@@ -40,6 +40,9 @@ class FittingOptions(BaseModel):
     """The query parameters of every route that takes images."""
 
     model: str | None = Field(None, description="name of the model; without it the default model answers")
+    version: str | None = Field(
+        None, description="of the model, such as its challenger's or previous one; without it the champion answers"
+    )
     resize: bool = Field(default=False, description="fit an image of any size into 28×28 (letter-boxed, area-averaged)")
     invert: bool = Field(default=False, description="turn dark-on-light into light-on-dark")
 

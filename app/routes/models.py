@@ -1,4 +1,4 @@
-"""`GET /models`, `/models/{name}`, `/models/{name}/templates`: what is loaded, how good it is, what it has learnt."""
+"""`GET /models`, `/models/{name}`, `/models/{name}/templates`: what is loaded, how good it is, what it has learned."""
 
 from typing import NotRequired
 
@@ -8,17 +8,32 @@ from typing_extensions import TypedDict
 from app.classifier.metadata import Metadata
 from app.engine.openapi import problems
 from app.parts import DepParts
+from app.records.errors import RecordsError
+from app.rollout.comparison import Evidence
 from app.serving.answers import Templates
 from app.serving.live_model import LiveModel
+from app.serving.live_models import LiveModels, Role
+
+
+class VersionCard(TypedDict):
+    """One version of a model."""
+
+    version: str
+    metadata: Metadata
 
 
 class ModelCard(TypedDict):
-    """One model that is served."""
+    """One model that is served: the version that answers, and those that stand by."""
 
     name: str
     version: str
     default: bool
     metadata: Metadata
+    challenger: NotRequired[VersionCard]
+    previous: NotRequired[VersionCard]
+    evidence: NotRequired[Evidence]  # for the challenger, where one model is asked for
+    evidence_problem: NotRequired[str]  # why there is none
+    refused: NotRequired[dict[Role, str]]  # why a file that lies there is not held
 
 
 class ModelList(TypedDict):
@@ -40,7 +55,7 @@ async def list_models(parts: DepParts) -> ModelList:
     """Every model that is served, and every model file that was refused; an earlier version may be served on."""
     models = parts.models
     listed: ModelList = {
-        "models": [_card(model, models.default_name) for model in models],
+        "models": [_card(model, models) for model in models],
         "failed": models.failures,
     }
     if models.folder_problem:
@@ -49,21 +64,44 @@ async def list_models(parts: DepParts) -> ModelList:
 
 
 @router.get("/{name}", responses=problems(404, 503))
-async def show_model(name: str, parts: DepParts) -> ModelCard:
-    """One model: its version, labels, origin and evaluation."""
-    return _card(parts.models.get(name), parts.models.default_name)
+def show_model(name: str, parts: DepParts) -> ModelCard:
+    """One model: its version, labels, origin and evaluation, and those of its challenger and previous version.
+
+    Beside a challenger, what the labels say of it so far, and what is missing to promote it.
+    """
+    card = _card(parts.models.get(name), parts.models)
+    if "challenger" in card:
+        versions = (card["version"], card["challenger"]["version"])
+        try:
+            card["evidence"] = parts.rollouts.evidence(name, card["metadata"].labels, *versions)
+        except RecordsError as error:
+            card["evidence_problem"] = str(error)
+    return card
 
 
 @router.get("/{name}/templates", responses=problems(404, 503))
-async def show_templates(name: str, parts: DepParts) -> Templates:
+async def show_templates(name: str, parts: DepParts, version: str | None = None) -> Templates:
     """One model's weights: per class a 28×28 map, positive where a white pixel speaks for the class."""
-    return parts.models.get(name).templates()
+    return parts.models.get(name, version).templates()
 
 
-def _card(model: LiveModel, default_name: str) -> ModelCard:
-    return {
-        "name": model.name,
-        "version": model.version,
-        "default": model.name == default_name,
-        "metadata": model.metadata,
+def _card(champion: LiveModel, models: LiveModels) -> ModelCard:
+    held = models.versions(champion.name)
+    card: ModelCard = {
+        "name": champion.name,
+        "version": champion.version,
+        "default": champion.name == models.default_name,
+        "metadata": champion.metadata,
     }
+    if "challenger" in held:
+        card["challenger"] = _version_card(held["challenger"])
+    if "previous" in held:
+        card["previous"] = _version_card(held["previous"])
+    refused = {place.role: reason for place, reason in models.refusals.items() if place.model == champion.name}
+    if refused:
+        card["refused"] = refused
+    return card
+
+
+def _version_card(model: LiveModel) -> VersionCard:
+    return {"version": model.version, "metadata": model.metadata}

@@ -25,7 +25,7 @@ router = APIRouter(tags=["classification"], route_class=OneImageRoute)
 )
 async def predict(call: DepCall, parts: DepParts, options: Annotated[ImageOptions, Query()]) -> Prediction:
     """Class probabilities of one image, sent as the form's part `file` or as the whole body."""
-    model = parts.model(call, options.model)
+    model = parts.model(call, options.model, options.version)
     pixels = decode(parts, read_image(call), options)
     prediction = await together(model.predict_batch, pixels)
     call.afterwards(partial(parts.answered, model, [prediction], [pixels]))

@@ -37,7 +37,7 @@ router = APIRouter(tags=["classification"], route_class=ManyImagesRoute)
 )
 def predict_batch(call: DepCall, parts: DepParts, options: Annotated[ImageOptions, Query()]) -> BatchAnswer:
     """Class probabilities of each image, in order; one that can't be classified gets its problem, the others go on."""
-    model = parts.model(call, options.model)
+    model = parts.model(call, options.model, options.version)
     uploads = read_images(call, parts)
     decoded = [decode_or_problem(parts, upload, options, len(uploads)) for upload in uploads]
     images = [image for image in decoded if isinstance(image, bytes)]

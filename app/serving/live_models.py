@@ -1,9 +1,13 @@
-"""The models being served: loaded, proven, swapped and dropped as their files come and go."""
+"""The models being served: loaded, proven, swapped and dropped as their files come and go.
+
+Each model has a champion, which answers. Beside it a challenger and the previous version may stand by, proven and held
+as it is: they answer only who asks for their version.
+"""
 
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar, get_args
 
 from app.classifier import artifact
 from app.classifier.artifact import Artifact
@@ -11,15 +15,32 @@ from app.classifier.errors import ModelFileError
 from app.serving.errors import NoSuchModelError, NotReadyError
 from app.serving.live_model import LiveModel
 
-__all__ = ["Change", "LiveModels"]
+__all__ = ["Change", "LiveModels", "Place", "Role"]
 
 logger = logging.getLogger(__name__)
 
 _PREFERRED_DEFAULT = "fashion-mnist"
 
+Role = Literal["champion", "challenger", "previous"]  # in the order in which they are looked at
+_ROLES: tuple[Role, ...] = get_args(Role)
 Look = tuple[int, ...]  # what a file looks like from outside; any change of its content changes this too
 _NEVER: Look = ()
+Key = TypeVar("Key")
 Entry = TypeVar("Entry")
+
+
+class Place(NamedTuple):
+    """Where a model file lies, and so what it is there for."""
+
+    model: str
+    role: Role = "champion"
+
+    def file(self, folder: Path) -> Path:
+        """The model file, under the models folder."""
+        return folder / self.model / ("" if self.role == "champion" else self.role) / artifact.FILE_NAME
+
+    def __str__(self) -> str:
+        return f"Model {self.model}" if self.role == "champion" else f"Model {self.model}, {self.role}"
 
 
 class Change(NamedTuple):
@@ -27,6 +48,7 @@ class Change(NamedTuple):
 
     model: str
     outcome: Literal["added", "swapped", "refused", "removed"]
+    role: Role = "champion"
 
 
 class LiveModels:
@@ -34,8 +56,7 @@ class LiveModels:
 
     Attributes:
         default_name: the model that answers when none is named; chosen once, and never another while this lives.
-        failures: by name, why a model file was refused. A version of that model which was loaded before goes on being
-            served.
+        refusals: why a model file was refused. A champion that was loaded before goes on being served.
         folder_problem: why the folder can't be read; what is loaded goes on being served. None: it can.
     """
 
@@ -49,33 +70,44 @@ class LiveModels:
         """
         self._folder = folder
         self._min_accuracy = min_accuracy
-        self._models: dict[str, LiveModel] = {}
-        self.failures: dict[str, str] = {}
+        self._held: dict[Place, LiveModel] = {}
+        self._versions: dict[str, dict[Role, LiveModel]] = {}  # the same by name and role
+        self._models: dict[str, LiveModel] = {}  # the champions among them
+        self.refusals: dict[Place, str] = {}
         self.folder_problem: str | None = None
         self.default_name = default or _PREFERRED_DEFAULT
         self._is_default_open = default is None
         self._is_ready = True
-        self._tried: dict[str, Look] = {}  # the files as they were when they were loaded or refused
+        self._tried: dict[Place, Look] = {}  # the files as they were when they were loaded or refused
         self._seen = self._look() or {}  # the files at the last look
         self.refresh()
 
     def __iter__(self) -> Iterator[LiveModel]:
         return iter(self._models.values())
 
-    def get(self, name: str | None = None) -> LiveModel:
-        """The model of that name, or the default model.
+    @property
+    def failures(self) -> dict[str, str]:
+        """By the model's name, why the file of its champion was refused."""
+        return {place.model: reason for place, reason in self.refusals.items() if place.role == "champion"}
+
+    def get(self, name: str | None = None, version: str | None = None) -> LiveModel:
+        """The champion of that name, or of the default model; or whichever of the model's versions is asked for.
 
         Raises:
-            NoSuchModelError: no folder has this name.
+            NoSuchModelError: no folder has this name, or this version is not held.
             NotReadyError: its file, or any file, could not be loaded.
         """
         wanted = name or self.default_name
         model = self._models.get(wanted)
         if model is not None:
-            return model
+            return model if version is None or version == model.version else self._of_version(wanted, version)
         if name is None or wanted in self.failures:
             raise NotReadyError(self._why_unready(wanted))
         raise NoSuchModelError(f"There is no model {name[:80]!r}; there is {', '.join(self._models) or 'none'}.")
+
+    def versions(self, name: str) -> dict[Role, LiveModel]:
+        """All that is held of a model, the champion first; a file that lies in two places counts in the first."""
+        return self._versions.get(name, {})
 
     def refresh(self) -> list[Change]:
         """Look at the files, and serve what has changed; to be called again and again, from any one thread at a time.
@@ -88,21 +120,33 @@ class LiveModels:
         if found is None:
             return []
         before, self._seen = self._seen, found
-        changed = [name for name in found.keys() | self._tried.keys() if found.get(name) != self._tried.get(name)]
-        settled = sorted(name for name in changed if found.get(name) == before.get(name))
-        changes = [self._load(name, found[name]) if name in found else self._drop(name) for name in settled]
+        changed = [place for place in found.keys() | self._tried.keys() if found.get(place) != self._tried.get(place)]
+        settled = [place for place in changed if found.get(place) == before.get(place)]
+        settled.sort(key=_in_order)
+        changes = [self._load(place, found[place]) if place in found else self._drop(place) for place in settled]
         self._settle_default()
         return [change for change in changes if change is not None]
 
-    def _look(self) -> dict[str, Look] | None:
+    def _of_version(self, name: str, version: str) -> LiveModel:
+        held = self.versions(name).values()
+        for model in held:
+            if model.version == version:
+                return model
+        raise NoSuchModelError(
+            f"Model {name!r} is not held in version {version[:80]!r}; there is "
+            f"{', '.join(model.version for model in held)}. Leave the version out for whatever is served."
+        )
+
+    def _look(self) -> dict[Place, Look] | None:
         try:
             folders = [folder for folder in self._folder.iterdir() if _is_name(folder.name)]
         except OSError as error:
             self._set_folder_problem(f"Models folder {self._folder} can't be read: {error.strerror}.")
             return None
         self._set_folder_problem(None)
-        looks = {folder.name: _look_at(folder / artifact.FILE_NAME) for folder in folders}
-        return {name: look for name, look in looks.items() if look is not None}
+        places = [Place(folder.name, role) for folder in folders for role in _ROLES]
+        looks = {place: _look_at(place.file(self._folder)) for place in places}
+        return {place: look for place, look in looks.items() if look is not None}
 
     def _set_folder_problem(self, problem: str | None) -> None:
         if problem is not None and problem != self.folder_problem:
@@ -110,50 +154,76 @@ class LiveModels:
             logger.error("%s%s", problem, f" Served as before: {served}." if served else "")
         self.folder_problem = problem
 
-    def _load(self, name: str, look: Look) -> Change | None:
-        path = self._folder / name / artifact.FILE_NAME
-        self._tried[name] = look
+    def _load(self, place: Place, look: Look) -> Change | None:
+        path = place.file(self._folder)
+        self._tried[place] = look
         try:
-            model = LiveModel(name, self._prove(path))
+            model = LiveModel(place.model, self._prove(place, path))
         except ModelFileError as error:
-            return self._refuse(name, error)
+            return self._refuse(place, error)
         except Exception as error:  # noqa: BLE001 - whatever a file does to its reader, the others are served
-            return self._refuse(name, ModelFileError(path, f"it can't be loaded ({error!r})"))
-        self.failures = _without(self.failures, name)
-        served = self._models.get(name)
-        if served is not None and served.version == model.version:
+            return self._refuse(place, ModelFileError(path, f"it can't be loaded ({error!r})"))
+        self.refusals = _with(self.refusals, place, None)
+        held = self._held.get(place)
+        if held is not None and held.version == model.version:
             return None
-        self._models = dict(sorted({**self._models, name: model}.items()))
-        replaced = f", in the place of {served.version}" if served else ""
-        logger.info("Model %s, version %s, loaded from %s%s.", name, model.version, path, replaced)
-        return Change(name, "swapped" if served else "added")
+        self._hold(place, model)
+        replaced = f", in the place of {held.version}" if held else ""
+        logger.info("%s, version %s, loaded from %s%s.", place, model.version, path, replaced)
+        return Change(place.model, "swapped" if held else "added", place.role)
 
-    def _prove(self, path: Path) -> Artifact:
+    def _prove(self, place: Place, path: Path) -> Artifact:
         loaded = artifact.load(path)
         accuracy = loaded.metadata.evaluation.accuracy
         if self._min_accuracy is not None and accuracy < self._min_accuracy:
             raise ModelFileError(
                 path, f"its test accuracy, {accuracy:.4f}, is below SOFTMAX_MIN_ACCURACY, {self._min_accuracy:.4f}"
             )
+        champion = self._models.get(place.model)
+        if place.role == "challenger" and champion is not None and loaded.metadata.labels != champion.metadata.labels:
+            raise ModelFileError(
+                path,
+                f"its labels are {', '.join(loaded.metadata.labels)}; the champion's are "
+                f"{', '.join(champion.metadata.labels)}, in this order",
+            )
         return loaded
 
-    def _refuse(self, name: str, error: ModelFileError) -> Change | None:
+    def _refuse(self, place: Place, error: ModelFileError) -> Change | None:
         reason = str(error)
         if isinstance(error.__cause__, OSError):  # a share that is away, too many open files: it may pass, so try again
-            self._tried[name] = _NEVER
-            if self.failures.get(name) == reason:
+            self._tried[place] = _NEVER
+            if self.refusals.get(place) == reason:
                 return None
-        self.failures = {**self.failures, name: reason}
-        served = self._models.get(name)
-        logger.error("%s%s", reason, f" Version {served.version} goes on being served." if served else "")
-        return Change(name, "refused")
+        self.refusals = _with(self.refusals, place, reason)
+        if place.role != "champion":
+            self._hold(place, None)  # nobody misses it, and what stands by is what lies there
+        held = self._held.get(place)
+        logger.error("%s%s", reason, f" Version {held.version} goes on being served." if held else "")
+        return Change(place.model, "refused", place.role)
 
-    def _drop(self, name: str) -> Change:
-        del self._tried[name]
-        self.failures = _without(self.failures, name)
-        self._models = _without(self._models, name)
-        logger.info("Model %s is no longer served: its file was removed.", name)
-        return Change(name, "removed")
+    def _drop(self, place: Place) -> Change:
+        del self._tried[place]
+        self.refusals = _with(self.refusals, place, None)
+        self._hold(place, None)
+        if place.role == "champion":
+            logger.info("Model %s is no longer served: its file was removed.", place.model)
+        else:
+            logger.info("Model %s has no %s any more.", *place)
+        return Change(place.model, "removed", place.role)
+
+    def _hold(self, place: Place, model: LiveModel | None) -> None:
+        self._held = _with(self._held, place, model)
+        versions: dict[str, dict[Role, LiveModel]] = {}
+        for held in sorted(self._held, key=_in_order):
+            roles = versions.setdefault(held.model, {})
+            if self._held[held].version not in [other.version for other in roles.values()]:
+                roles[held.role] = self._held[held]
+        self._versions = versions
+        self._models = {name: roles["champion"] for name, roles in versions.items() if "champion" in roles}
+        if place.role == "champion":
+            challenger = place._replace(role="challenger")
+            if challenger in self._tried:
+                self._tried[challenger] = _NEVER  # whether it has the champion's labels is another question now
 
     def _settle_default(self) -> None:
         names = sorted(self._models.keys() | self.failures.keys())
@@ -168,6 +238,10 @@ class LiveModels:
     def _why_unready(self, name: str) -> str:
         missing = f"Model file {self._folder / name / artifact.FILE_NAME}: it does not exist."
         return self.failures.get(name) or self.folder_problem or missing
+
+
+def _in_order(place: Place) -> tuple[str, int]:
+    return place.model, _ROLES.index(place.role)
 
 
 def _is_name(folder: str) -> bool:
@@ -185,5 +259,7 @@ def _look_at(path: Path) -> Look | None:
     return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev
 
 
-def _without(entries: dict[str, Entry], name: str) -> dict[str, Entry]:
-    return {key: entry for key, entry in entries.items() if key != name}
+def _with(entries: dict[Key, Entry], key: Key, entry: Entry | None) -> dict[Key, Entry]:
+    """A copy with this entry; None: without it."""
+    others = {other: found for other, found in entries.items() if other != key}
+    return others if entry is None else {**others, key: entry}

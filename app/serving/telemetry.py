@@ -128,7 +128,9 @@ class Telemetry(Collector):
             The models that are forgotten.
         """
         forgotten = []
-        for name, outcome in changes:
+        for name, outcome, role in changes:
+            if role != "champion":
+                continue
             self._swaps.labels(name).inc(outcome == "swapped")
             self._load_failures.labels(name).inc(outcome == "refused")
             if are_shared():
@@ -183,7 +185,9 @@ class Telemetry(Collector):
 
     def counted(self) -> list[Metric]:
         """The figures of this process, or of all workers; without those of models and versions no longer served."""
-        versions = dict.fromkeys(self._models.failures, "") | {model.name: model.version for model in self._models}
+        versions: dict[str, set[str]] = {name: set() for name in self._models.failures} | {
+            model.name: {held.version for held in self._models.versions(model.name).values()} for model in self._models
+        }
         metrics = list(all_workers(self.registry).collect())
         if are_shared():
             metrics += self._model_collector.collect()
@@ -192,10 +196,10 @@ class Telemetry(Collector):
         return metrics
 
 
-def _is_of(versions: dict[str, str], labels: dict[str, str]) -> bool:
-    """Whether a sample is of no model, or of one that is served, or whose file was refused; and of that version."""
-    model = labels.get("model")
-    return model is None or (model in versions and labels.get("version", versions[model]) == versions[model])
+def _is_of(versions: dict[str, set[str]], labels: dict[str, str]) -> bool:
+    """Whether a sample is of no model, or of one that is served, or whose file was refused; and of a held version."""
+    model, version = labels.get("model"), labels.get("version")
+    return model is None or (model in versions and (version is None or version in versions[model]))
 
 
 class _Metrics(Collector):
@@ -220,4 +224,16 @@ class _ModelCollector(Collector):
         for model in self._models:
             info.add_metric((model.name,), {"version": model.version})
             accuracy.add_metric((model.name,), model.metadata.evaluation.accuracy)
+        return info, accuracy, *self._standing_by()
+
+    def _standing_by(self) -> Iterable[Metric]:
+        info = InfoMetricFamily("softmax_model_standby", "A version that stands by", labels=("model", "role"))
+        accuracy = GaugeMetricFamily(
+            "softmax_model_standby_test_accuracy", "Its accuracy on the test set", labels=("model", "role")
+        )
+        for champion in self._models:
+            for role, model in self._models.versions(champion.name).items():
+                if role != "champion":
+                    info.add_metric((model.name, role), {"version": model.version})
+                    accuracy.add_metric((model.name, role), model.metadata.evaluation.accuracy)
         return info, accuracy

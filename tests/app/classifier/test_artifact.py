@@ -44,6 +44,12 @@ def test_the_version_is_the_start_of_the_files_sha256(path: Path) -> None:
     assert artifact.load(path).version == other
 
 
+def test_the_same_model_is_the_same_file_and_so_the_same_version(path: Path) -> None:
+    versions = {artifact.save(path, make_model(), make_metadata()) for _ in range(20)}
+
+    assert versions == {artifact.load(path).version}
+
+
 def test_saving_leaves_nothing_but_the_file(path: Path) -> None:
     assert [entry.name for entry in path.parent.iterdir()] == [artifact.FILE_NAME]
 

@@ -1,0 +1,89 @@
+"""What the records say of a champion and its challenger on the same labeled images."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from typing_extensions import TypedDict
+
+from app.records.pairs import Pairs
+from app.rollout.evidence import Comparison, Outcomes, Rule, judge
+
+__all__ = ["Evidence", "compare", "weigh"]
+
+_BINS = 15  # of confidence, as in the evaluation on the test set
+
+
+class Evidence(TypedDict):
+    """What speaks for a challenger so far, and what is missing."""
+
+    champion: str  # version
+    challenger: str  # version
+    labels: int  # images of which the truth is known and which both have classified
+    champion_correct: int
+    challenger_correct: int
+    only_champion_correct: int
+    only_challenger_correct: int
+    champion_calibration_error: float
+    challenger_calibration_error: float
+    unusual_share: float  # of these images, those unlike the challenger's training images
+    e_value: float  # evidence that the challenger is better
+    needed: float  # e-value that it takes
+    enough: bool
+    missing: Sequence[str]  # sentences: why the challenger is not promoted
+    labels_to_go: int | None  # till the e-value is reached, if it goes on like this; null: it does not look like it
+
+
+def compare(pairs: Pairs, labels: Sequence[str]) -> Comparison:
+    """The outcomes of each class, and the calibration errors, on the images of `pairs`."""
+    if not pairs.truths:
+        return Comparison({})
+    truths = torch.tensor(pairs.truths)  # (N,)
+    champion, challenger = (_probabilities(content, len(labels)) for content in (pairs.champion, pairs.challenger))
+    rights = [rows.argmax(dim=1) == truths for rows in (champion, challenger)]  # (N,) each
+    # 0: both are right, 1: the champion alone, 2: the challenger alone, 3: neither
+    outcome = 2 * (~rights[0]).long() + (~rights[1]).long()
+    counts = torch.bincount(truths * 4 + outcome, minlength=4 * len(labels)).view(-1, 4).tolist()
+    return Comparison(
+        {label: Outcomes(*row) for label, row in zip(labels, counts, strict=True) if any(row)},
+        _calibration_error(champion, rights[0]),
+        _calibration_error(challenger, rights[1]),
+        sum(pairs.unusual) / len(pairs.unusual),
+    )
+
+
+def weigh(pairs: Pairs, labels: Sequence[str], champion: str, challenger: str, rule: Rule | None = None) -> Evidence:
+    """The whole evidence on two versions, as it is shown and kept with a decision."""
+    rule = rule or Rule()
+    comparison = compare(pairs, labels)
+    total, verdict = comparison.total, judge(comparison, rule)
+    return {
+        "champion": champion,
+        "challenger": challenger,
+        "labels": verdict.labels,
+        "champion_correct": total.both + total.champion,
+        "challenger_correct": total.both + total.challenger,
+        "only_champion_correct": total.champion,
+        "only_challenger_correct": total.challenger,
+        "champion_calibration_error": comparison.champion_calibration_error,
+        "challenger_calibration_error": comparison.challenger_calibration_error,
+        "unusual_share": comparison.unusual_share,
+        "e_value": verdict.e_value,
+        "needed": rule.e_value,
+        "enough": verdict.is_enough,
+        "missing": list(verdict.missing),
+        "labels_to_go": verdict.labels_to_go,
+    }
+
+
+def _probabilities(content: bytes, classes: int) -> Tensor:
+    """Float32 [N, C] of its bytes."""
+    return torch.frombuffer(bytearray(content), dtype=torch.float32).view(-1, classes)
+
+
+def _calibration_error(probabilities: Tensor, right: Tensor) -> float:
+    """Expected calibration error over equal bins of confidence, as on the test set."""
+    confidence = probabilities.max(dim=1).values.double()
+    bins = (confidence * _BINS).long().clamp(max=_BINS - 1)
+    surplus = torch.bincount(bins, right.double() - confidence, minlength=_BINS)
+    return surplus.abs().sum().item() / len(confidence)

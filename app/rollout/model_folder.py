@@ -1,0 +1,308 @@
+"""One model's folder: its champion, its challenger and its previous version, and how they take each other's place.
+
+    models/NAME/              the champion: model.safetensors, README.md, report/
+    models/NAME/challenger/   the same of the challenger, which answers nobody yet
+    models/NAME/previous/     the same of the version that answered before
+
+A promotion or rollback first copies both models into hidden folders, `.outgoing` and `.incoming`, then writes down what
+is decided, in `.decision.json`. From there on files are only renamed and removed, which takes no room on the disk:
+the champion becomes the previous version, and the rename of the other's model file decides. Whatever stops the process,
+a reader finds a whole model file at every moment, and `finish` goes on where it stopped.
+"""
+
+import fcntl
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+
+from app.classifier import artifact
+from app.classifier.artifact import FILE_NAME, Artifact
+from app.records.decisions import Decision
+from app.rollout.errors import (
+    BusyError,
+    NoChallengerError,
+    NoPreviousError,
+    UnfitChallengerError,
+    UnwritableError,
+)
+
+__all__ = ["CHALLENGER", "PREVIOUS", "ModelFolder"]
+
+logger = logging.getLogger(__name__)
+
+CHALLENGER = "challenger"
+PREVIOUS = "previous"
+_COMPANIONS = ("README.md", "report")  # of a model file: its card and its pictures
+
+
+Action = Literal["promotion", "rollback"]
+Keep = Callable[[Decision], None]
+Weigh = Callable[[Artifact, Artifact], Any]  # champion and challenger to the evidence, of JSON's types
+
+
+class ModelFolder:
+    """A model's folder, and the decisions about it; one process decides at a time."""
+
+    def __init__(self, path: Path, keep: Keep, min_accuracy: float | None = None) -> None:
+        """Touch nothing yet.
+
+        Args:
+            path: the model's folder; its name is the model's.
+            keep: writes a decision down and never raises; one that was interrupted may be handed over twice.
+            min_accuracy: models of a lower test accuracy are not let in; None: all are.
+        """
+        self.path = path
+        self._keep = keep
+        self._min_accuracy = min_accuracy
+        self._challenger = path / CHALLENGER
+        self._previous = path / PREVIOUS
+        self._arriving = path / ".arriving"  # a copy of what may become the challenger
+        self._arrived = path / ".arrived"  # the same once it is whole
+        self._incoming = path / ".incoming"  # a copy of what becomes the champion
+        self._outgoing = path / ".outgoing"  # a copy of the champion, which becomes the previous version
+        self._draft = path / ".decision.new"
+        self._journal = path / ".decision.json"
+
+    def challenge(self, file: Path) -> str:
+        """Put a copy of a model file, with the card and report beside it, in the challenger's place.
+
+        Returns:
+            The challenger's version.
+
+        Raises:
+            ModelFileError: it is no whole model file.
+            UnfitChallengerError: it can't take the champion's place.
+            BusyError, UnwritableError: the folder can't be changed now.
+        """
+        self._check_fit(file)
+        with self._deciding():
+            self._finish()
+            _copy_model(file, self._arriving)
+            version = self._check_fit(self._arriving / FILE_NAME).version  # the file may have changed meanwhile
+            self._arriving.replace(self._arrived)
+            _take(self._arrived, self._challenger)
+        return version
+
+    def promote(self, who: str, weigh: Weigh) -> Decision:
+        """Have the challenger answer, and keep the champion as the previous version.
+
+        Args:
+            who: decides.
+            weigh: gives the evidence, or raises UnprovenError where it is not enough.
+
+        Raises:
+            NoChallengerError: there is none.
+            ModelFileError: it is no whole model file.
+            UnfitChallengerError: it can't take the champion's place.
+            BusyError, UnwritableError: the folder can't be changed now.
+        """
+        with self._deciding():
+            self._finish()
+            if not (self._challenger / FILE_NAME).exists():
+                raise NoChallengerError(f"Model {self.path.name} has no challenger.")
+
+            def evidence(champion: Path, challenger: Path) -> Any:
+                return weigh(artifact.load(champion), self._check_fit(challenger))
+
+            return self._decide("promotion", self._challenger, who, evidence)
+
+    def roll_back(self, who: str, evidence: Any = None) -> Decision:
+        """Have the previous version answer again; the champion becomes the previous version.
+
+        Raises:
+            NoPreviousError: there is none.
+            ModelFileError: it is no whole model file.
+            BusyError, UnwritableError: the folder can't be changed now.
+        """
+        with self._deciding():
+            self._finish()
+            if not (self._previous / FILE_NAME).exists():
+                raise NoPreviousError(f"Model {self.path.name} has no previous version.")
+
+            def prove(
+                _champion: Path, previous: Path
+            ) -> Any:  # whatever is wrong with the champion, this is the way back
+                self._prove(previous)
+                return evidence
+
+            return self._decide("rollback", self._previous, who, prove)
+
+    def finish(self) -> Decision | None:
+        """Finish what another process began and could not end.
+
+        Returns:
+            The decision that is in force now; None: nothing was left to do.
+
+        Raises:
+            BusyError: the other process is still at it.
+            UnwritableError: the folder can't be changed.
+        """
+        begun = (self._journal, self._arriving, self._arrived, self._incoming, self._outgoing)
+        if not any(path.exists() for path in begun):
+            return None
+        with self._deciding():
+            return self._finish()
+
+    def _check_fit(self, challenger: Path) -> Artifact:
+        """Prove that a model file could take the champion's place."""
+        loaded = self._prove(challenger)
+        if not (self.path / FILE_NAME).exists():
+            raise UnfitChallengerError(f"Model {self.path.name} has no file yet: there is nobody to challenge.")
+        champion = artifact.load(self.path / FILE_NAME)
+        if loaded.version == champion.version:
+            raise UnfitChallengerError(f"Version {loaded.version} is the champion of {self.path.name} already.")
+        if loaded.metadata.labels != champion.metadata.labels:
+            raise UnfitChallengerError(
+                f"Version {loaded.version} has the labels {', '.join(loaded.metadata.labels)}; those of the champion "
+                f"of {self.path.name} are {', '.join(champion.metadata.labels)}, in this order."
+            )
+        return loaded
+
+    def _prove(self, file: Path) -> Artifact:
+        loaded = artifact.load(file)
+        accuracy = loaded.metadata.evaluation.accuracy
+        if self._min_accuracy is not None and accuracy < self._min_accuracy:
+            raise UnfitChallengerError(
+                f"The test accuracy of version {loaded.version}, {accuracy:.4f}, is below SOFTMAX_MIN_ACCURACY, "
+                f"{self._min_accuracy:.4f}."
+            )
+        return loaded
+
+    @contextmanager
+    def _deciding(self) -> Iterator[None]:
+        """The right to change the folder; the system takes it back from a process that is killed."""
+        try:
+            with (self.path / ".deciding").open("a") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                yield
+        except BlockingIOError:
+            raise BusyError(f"Another process is deciding about model {self.path.name}; try again.") from None
+        except OSError as error:
+            raise UnwritableError(
+                f"The folder of model {self.path.name}, {self.path}, can't be changed ({error.strerror}). Where it "
+                "is mounted read-only, change the files where they come from."
+            ) from error
+
+    def _decide(self, action: Action, source: Path, who: str, prove: Callable[[Path, Path], Any]) -> Decision:
+        try:
+            _copy_model(self.path / FILE_NAME, self._outgoing)
+            _copy_model(source / FILE_NAME, self._incoming)
+            evidence = prove(self._outgoing / FILE_NAME, self._incoming / FILE_NAME)
+        except BaseException:
+            _remove(self._outgoing)
+            _remove(self._incoming)
+            raise
+        before, after = _digest(self._outgoing), _digest(self._incoming)
+        decision = Decision(time.time(), self.path.name, who, action, evidence, before, after)
+        self._draft.write_bytes(orjson.dumps(decision._asdict()))
+        _sync(self._draft)
+        self._draft.replace(self._journal)
+        _sync(self.path)
+        self._carry_out(decision)
+        return decision
+
+    def _carry_out(self, decision: Decision) -> None:
+        """Rename what has been copied; begun again after a stop, it does what is left."""
+        _take(self._outgoing, self._previous)
+        _take(self._incoming, self.path)
+        if decision.action == "promotion" and _digest(self._challenger) in {
+            decision.to_sha256,
+            "",
+        }:  # no later challenger
+            _remove_model(self._challenger)
+        self._keep(decision)
+        self._journal.unlink()
+
+    def _finish(self) -> Decision | None:
+        decision = Decision(**orjson.loads(self._journal.read_bytes())) if self._journal.exists() else None
+        _take(self._arrived, self._challenger)
+        if decision is not None and _digest(self.path) in {decision.from_sha256, decision.to_sha256}:
+            self._carry_out(decision)
+            logger.warning(
+                "Model %s: the %s of %s, decided by %s, had been interrupted; it is finished.",
+                *(decision.model, decision.action, _version(decision), decision.who),
+            )
+            return decision
+        if decision is not None:
+            logger.warning(
+                "Model %s: the interrupted %s of %s is given up, as the model file has been replaced since.",
+                *(decision.model, decision.action, _version(decision)),
+            )
+        self._journal.unlink(missing_ok=True)
+        for undecided in (self._arriving, self._incoming, self._outgoing, self._draft):
+            _remove(undecided)
+        return None
+
+
+def _copy_model(file: Path, folder: Path) -> None:
+    """Copy a model file, its card and its report into a new folder, down to the disk."""
+    _remove(folder)
+    folder.mkdir()
+    shutil.copyfile(file, folder / FILE_NAME)
+    for companion in (file.parent / name for name in _COMPANIONS):
+        if companion.is_dir():
+            shutil.copytree(companion, folder / companion.name)
+        elif companion.exists():
+            shutil.copyfile(companion, folder / companion.name)
+    for path in [*folder.rglob("*"), folder]:
+        _sync(path)
+
+
+def _take(copied: Path, folder: Path) -> None:
+    """Move a copied model to where it belongs, the model file first; what has been moved already is left."""
+    if not copied.exists():
+        return
+    folder.mkdir(exist_ok=True)
+    if (copied / FILE_NAME).exists():
+        for name in _COMPANIONS:
+            _remove(folder / name)  # better none for a moment than another model's
+        (copied / FILE_NAME).replace(folder / FILE_NAME)
+        _sync(folder)
+    for name in _COMPANIONS:
+        if (copied / name).exists():
+            (copied / name).replace(folder / name)
+    _sync(folder)
+    copied.rmdir()
+
+
+def _remove_model(folder: Path) -> None:
+    for name in (FILE_NAME, *_COMPANIONS):
+        _remove(folder / name)
+    with suppress(OSError):  # something else lies there
+        folder.rmdir()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _version(decision: Decision) -> str:
+    return (decision.to_sha256 or "")[:12]
+
+
+def _digest(folder: Path) -> str:
+    """The SHA-256 of a folder's model file; empty where there is none."""
+    try:
+        return sha256((folder / FILE_NAME).read_bytes()).hexdigest()
+    except FileNotFoundError:
+        return ""
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file's content, or a folder's list of names, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

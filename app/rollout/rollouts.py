@@ -1,0 +1,124 @@
+"""Challenges, promotions and rollbacks of the models under one folder, on the evidence of the records."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from app.classifier.artifact import FILE_NAME, Artifact
+from app.records.database import Database
+from app.records.decisions import Decision, read_decisions, write_decision
+from app.records.errors import RecordsError
+from app.records.pairs import read_pairs
+from app.rollout.comparison import Evidence, weigh
+from app.rollout.errors import BusyError, RolloutError, UnprovenError
+from app.rollout.model_folder import ModelFolder
+from app.serving.errors import NoSuchModelError
+
+__all__ = ["Rollouts"]
+
+logger = logging.getLogger(__name__)
+
+
+class Rollouts:
+    """What may be decided about the models under one folder."""
+
+    def __init__(self, folder: Path, database: Database, min_accuracy: float | None = None) -> None:
+        """Touch nothing yet.
+
+        Args:
+            folder: of the models.
+            database: with the records.
+            min_accuracy: models of a lower test accuracy are not let in; None: all are.
+        """
+        self._folder = folder
+        self._database = database
+        self._min_accuracy = min_accuracy
+
+    def challenge(self, name: str, file: Path) -> str:
+        """Put a model file in the challenger's place; its version. Raises as `ModelFolder.challenge`."""
+        return self._model(name).challenge(file)
+
+    def evidence(self, name: str, labels: Sequence[str], champion: str, challenger: str) -> Evidence:
+        """What speaks for a challenger so far.
+
+        Args:
+            name: of the model.
+            labels: of both versions, in the order of class_id.
+            champion: version.
+            challenger: version.
+
+        Raises:
+            RecordsUnavailableError: the records can't be read.
+        """
+        return weigh(read_pairs(self._database, name, champion, challenger), labels, champion, challenger)
+
+    def promote(self, name: str, who: str, *, force: bool = False) -> Decision:
+        """Have the challenger answer.
+
+        Args:
+            name: of the model.
+            who: decides: a key's name, the command line, the rule.
+            force: whatever the evidence.
+
+        Raises:
+            UnprovenError: there is not enough evidence, and no force.
+            RolloutError, ModelFileError: as `ModelFolder.promote`.
+        """
+
+        def prove(champion: Artifact, challenger: Artifact) -> Any:
+            try:
+                evidence = self.evidence(name, champion.metadata.labels, champion.version, challenger.version)
+            except RecordsError as error:
+                if force:
+                    return {"problem": str(error), "forced": True}
+                raise UnprovenError(f"{error} Without evidence it takes force.") from error
+            if force or evidence["enough"]:
+                return {**evidence, "forced": force and not evidence["enough"]}
+            raise UnprovenError(f"Version {challenger.version} is not proven: {' '.join(evidence['missing'])}")
+
+        return self._model(name).promote(who, prove)
+
+    def roll_back(self, name: str, who: str, evidence: Any = None) -> Decision:
+        """Have the previous version answer again; raises as `ModelFolder.roll_back`."""
+        return self._model(name).roll_back(who, evidence)
+
+    def history(self, name: str) -> list[Decision]:
+        """Every decision about a model, the newest first.
+
+        Raises:
+            RecordsUnavailableError: the records can't be read.
+        """
+        return read_decisions(self._database, name)
+
+    def close(self) -> None:
+        """Let go of the records; the next use opens them again."""
+        self._database.close()
+
+    def finish_all(self) -> None:
+        """Finish what other processes began and could not end; what can't be finished is logged."""
+        try:
+            names = sorted(path.name for path in self._folder.iterdir() if (path / FILE_NAME).exists())
+        except OSError:
+            return  # whoever loads the models says why
+        for name in names:
+            try:
+                ModelFolder(self._folder / name, self._keep, self._min_accuracy).finish()
+            except BusyError:
+                pass  # another process is at it
+            except (RolloutError, OSError) as error:
+                logger.error("Model %s: an interrupted change of its files can't be finished. %s", name, error)
+
+    def _model(self, name: str) -> ModelFolder:
+        path = self._folder / name
+        if name.startswith(".") or Path(name).name != (name or None) or not path.is_dir():
+            raise NoSuchModelError(f"There is no model {name[:80]!r}.")
+        return ModelFolder(path, self._keep, self._min_accuracy)
+
+    def _keep(self, decision: Decision) -> None:
+        """Write a decision into the records, once; where they can't be written, into the log."""
+        try:
+            if decision not in read_decisions(self._database, decision.model):
+                write_decision(self._database, decision)
+        except RecordsError as error:
+            logger.error("%s The decision is kept here alone: %s", error, decision)

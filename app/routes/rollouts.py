@@ -1,0 +1,88 @@
+"""`POST /models/{name}/promote`, `/rollback`, `GET /models/{name}/history`: which version answers, and who said so."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from typing_extensions import TypedDict
+
+from app.engine.openapi import problems
+from app.parts import DepParts, Parts
+from app.records.decisions import Decision
+
+
+class DecisionReport(TypedDict):
+    """A promotion or a rollback."""
+
+    time: datetime
+    model: str
+    action: str
+    who: str  # the name of a key, the command line, or the rule
+    evidence: Any  # as it was then; null: it was not asked
+    from_version: str
+    from_sha256: str
+    to_version: str
+    to_sha256: str
+
+
+class History(TypedDict):
+    """Every decision about a model, the newest first."""
+
+    model: str
+    decisions: list[DecisionReport]
+
+
+router = APIRouter(prefix="/models", tags=["models"])
+
+
+def _administrator(request: Request, parts: DepParts) -> str:
+    return parts.admins.name_of(request.method, dict(request.scope["headers"]))
+
+
+DepAdministrator = Annotated[str, Depends(_administrator)]
+
+
+@router.post("/{name}/promote", responses=problems(401, 403, 404, 409))
+def promote(
+    name: str,
+    parts: DepParts,
+    administrator: DepAdministrator,
+    *,
+    force: Annotated[bool, Query(description="whatever the evidence")] = False,
+) -> DecisionReport:
+    """Have the challenger answer; the champion becomes the previous version. It takes evidence, and an admin's key."""
+    return _report(parts.rollouts.promote(_known(name, parts), administrator, force=force))
+
+
+@router.post("/{name}/rollback", responses=problems(401, 403, 404, 409))
+def roll_back(name: str, parts: DepParts, administrator: DepAdministrator) -> DecisionReport:
+    """Have the previous version answer again; the present one becomes the previous one. It takes an admin's key."""
+    return _report(parts.rollouts.roll_back(_known(name, parts), administrator))
+
+
+@router.get("/{name}/history", responses=problems(404, 503))
+def show_history(name: str, parts: DepParts) -> History:
+    """Every decision about a model: when, who, on what evidence, and both versions."""
+    return {"model": name, "decisions": [_report(row) for row in parts.rollouts.history(_known(name, parts))]}
+
+
+def _known(name: str, parts: Parts) -> str:
+    """The name of a model that is served, or would be if its file were whole."""
+    if name not in parts.models.failures:
+        parts.models.get(name)
+    return name
+
+
+def _report(decision: Decision) -> DecisionReport:
+    before, after = decision.from_sha256 or "", decision.to_sha256 or ""
+    return {
+        "time": datetime.fromtimestamp(decision.time, UTC),
+        "model": decision.model,
+        "action": decision.action,
+        "who": decision.who,
+        "evidence": decision.evidence,
+        "from_version": before[:12],
+        "from_sha256": before,
+        "to_version": after[:12],
+        "to_sha256": after,
+    }
