@@ -23,8 +23,8 @@ _WORKER_SECONDS = 30  # to answer the launcher, or be replaced: while it imports
 
 
 # By command: the module that has it.
-_COMMANDS = dict.fromkeys(("predict", "explain"), "app.terminal") | dict.fromkeys(
-    ("challenge", "promote", "rollback", "history"), "app.rollout_commands"
+_COMMANDS = dict.fromkeys(("predict", "explain"), "app.terminal.predictions") | dict.fromkeys(
+    ("challenge", "promote", "rollback", "history"), "app.terminal.rollouts"
 )
 
 
@@ -36,7 +36,7 @@ class _Commands(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name == "records":
-            return typer.main.get_group(importlib.import_module("app.records_terminal").cli)
+            return typer.main.get_group(importlib.import_module("app.terminal.records").cli)
         if cmd_name not in _COMMANDS:
             return None
         commands = typer.main.get_group(importlib.import_module(_COMMANDS[cmd_name]).cli)

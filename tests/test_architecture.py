@@ -1,4 +1,4 @@
-"""Imports point one way: training -> app.classifier <- app <- deploy; and serving stays light."""
+"""Which room imports which: ARCHITECTURE.md draws it; and serving stays light."""
 
 import ast
 import subprocess
@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parent.parent
+DOMAIN = {"app.classifier", "app.serving", "app.records", "app.rollout"}
+NO_ROOM = {"app", "app.__version__"}
 MUST_STAY_OUT = ("torchvision", "matplotlib", "pandas", "sklearn", "scipy", "torchmetrics", "training", "httpx")
 
 
@@ -27,43 +29,70 @@ def imports(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def trespasses(package: str, *, allowed: tuple[str, ...], within: tuple[str, ...] = ("app", "training")) -> list[str]:
-    """Imports of our own code that are not allowed to a package."""
-    return [
+# By room: what of our own it may import, besides itself and the package's own `app`, and which libraries it must not.
+ROOMS: dict[str, tuple[set[str], set[str]]] = {
+    "app.engine": (set(), {"torch", "PIL", "prometheus_client", "sqlalchemy"}),
+    "app.classifier": (set(), {"fastapi", "starlette", "uvicorn", "prometheus_client", "sqlalchemy"}),
+    "app.process": (set(), {"torch", "PIL", "fastapi", "sqlalchemy"}),
+    "app.serving": ({"app.classifier", "app.process.shared_counters"}, {"fastapi", "starlette", "sqlalchemy"}),
+    "app.records": ({"app.classifier", "app.serving"}, {"fastapi", "starlette", "uvicorn"}),
+    "app.rollout": ({"app.classifier", "app.serving", "app.records"}, {"fastapi", "starlette", "sqlalchemy"}),
+    "app.routes": (DOMAIN | {"app.engine", "app.parts", "app.settings"}, {"sqlalchemy"}),
+    "app.open_inference": (DOMAIN | {"app.engine", "app.parts", "app.settings"}, {"sqlalchemy"}),
+    "app.settings": ({"app.engine.keys"}, {"torch"}),
+    "training": ({"app.classifier"}, {"fastapi", "uvicorn"}),
+    "deploy": ({"app.main"}, set()),
+}
+
+
+def is_in(name: str, rooms: set[str]) -> bool:
+    return any(f"{name}.".startswith(f"{room}.") for room in rooms)
+
+
+def modules_of(room: str) -> list[Path]:
+    folder = REPOSITORY / room.replace(".", "/")
+    return modules(str(folder)) if folder.is_dir() else [folder.with_suffix(".py")]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_what_it_may(room: str) -> None:
+    allowed, libraries = ROOMS[room]
+
+    trespasses = [
         f"{path.relative_to(REPOSITORY)} imports {name}"
-        for path in modules(package)
+        for path in modules_of(room)
         for name in imports(path)
-        if name.split(".")[0] in within and not any(f"{name}.".startswith(f"{root}.") for root in allowed)
+        if (is_in(name, {"app", "training", "deploy"}) and not is_in(name, {room, *allowed}) and name not in NO_ROOM)
+        or is_in(name, libraries)
     ]
 
-
-def test_the_classifier_knows_only_itself() -> None:
-    allowed = ("app.classifier",)
-
-    assert [line for line in trespasses("app/classifier", allowed=allowed) if not line.endswith("imports app")] == []
+    assert trespasses == []
 
 
-@pytest.mark.parametrize("library", ["fastapi", "starlette", "uvicorn", "prometheus_client"])
-def test_the_classifier_knows_nothing_of_http(library: str) -> None:
-    assert trespasses("app/classifier", allowed=(), within=(library,)) == []
+def test_every_module_stands_in_a_room_or_at_the_roof() -> None:
+    roof = {"__init__", "__main__", "errors", "main", "parts", "preloaded"}
+
+    homeless = [
+        path.relative_to(REPOSITORY)
+        for path in modules("app")
+        if path.stem not in roof and not any(path in modules_of(room) for room in [*ROOMS, "app.terminal"])
+    ]
+
+    assert homeless == []
 
 
-def test_training_knows_only_the_classifier() -> None:
-    assert trespasses("training", allowed=("training", "app.classifier")) == []
+def test_the_database_is_spoken_to_in_one_room() -> None:
+    users = {
+        path.relative_to(REPOSITORY).parts[1]
+        for path in modules("app")
+        if any(is_in(name, {"sqlalchemy"}) for name in imports(path))
+    }
+
+    assert users == {"records"}
 
 
 def test_serving_does_not_know_training() -> None:
-    assert trespasses("app", allowed=("app",)) == []
-
-
-def test_routes_are_known_to_the_wiring_only() -> None:
-    users = [
-        path.relative_to(REPOSITORY)
-        for path in modules("app")
-        if "routes" not in path.parts and any(name.startswith("app.routes") for name in imports(path))
-    ]
-
-    assert users == [Path("app/main.py")]
+    assert [path for path in modules("app") if any(is_in(name, {"training", "deploy"}) for name in imports(path))] == []
 
 
 def test_no_module_is_a_grab_bag() -> None:

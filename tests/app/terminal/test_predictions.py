@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from app.classifier import artifact
 from app.classifier.pixel_statistics import PixelStatistics
-from app.terminal import cli
+from app.terminal.predictions import cli
 from tests.app.classifier.test_pixel_statistics import boots
 from tests.conftest import REPOSITORY, make_metadata, make_model
 from tests.drawings import ankle_boot, png

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from app.rollout.model_folder import CHALLENGER, PREVIOUS
-from app.rollout_commands import cli
+from app.terminal.rollouts import cli
 from tests.app.rollout.conftest import save_model, whole_version
 from tests.conftest import REPOSITORY
 
