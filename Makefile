@@ -23,7 +23,7 @@ serve: .venv/serve.done ## serve the models in models/ on 127.0.0.1 (PORT=8000)
 train: .venv/train.done ## fit softmax regression to Fashion-MNIST (ARGS="--epochs 10")
 	$(bin)/python -m training fit $(ARGS)
 
-test: .venv/dev.done .venv/schemas/kserve.done ## run the tests (ARGS="-k predict")
+test: .venv/dev.done .venv/schemas/kserve.done .venv/client-generator/done ## run the tests (ARGS="-k predict")
 	$(bin)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 test-slow: .venv/dev.done ## run the tests that take a quarter of a minute each, or longer
@@ -86,6 +86,12 @@ clean: ## remove the environment and all caches
 # What KServe publishes of its types; a test reads the wheel, nothing installs it: it wants another psutil than ours.
 .venv/schemas/kserve.done: .venv/dev.done
 	@$(bin)/python -m pip --disable-pip-version-check download --quiet --no-deps --dest $(@D) kserve==0.21.0
+	@touch $@
+
+# A test makes a client of our OpenAPI description with it; it wants an older typer than ours.
+.venv/client-generator/done: .venv/dev.done
+	@$(bin)/python -m venv $(@D)
+	@$(@D)/bin/python -m pip --disable-pip-version-check install --quiet openapi-python-client==0.29.1
 	@touch $@
 
 .venv/serve.done: extra :=

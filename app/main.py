@@ -24,8 +24,8 @@ from app.engine.dispatcher import Dispatcher
 from app.engine.front import Front
 from app.engine.keys import Keys
 from app.engine.limits import Limits
-from app.engine.openapi import require_key
-from app.engine.problems import RequestError
+from app.engine.openapi import add_schemas, require_key
+from app.engine.problems import Problem, RequestError
 from app.engine.routes import methods_at
 from app.errors import PROBLEMS
 from app.open_inference import routes as open_inference
@@ -39,6 +39,7 @@ from app.process.server import end_with_launcher
 from app.records.database import Database
 from app.records.errors import RecordsError
 from app.records.records import Records
+from app.records.told import TellableLabel
 from app.rollout.errors import RolloutError
 from app.rollout.rollouts import Rollouts
 from app.rollout.shadow import Shadow
@@ -72,6 +73,7 @@ _ROUTERS = (
 _ROUTES = [route for router in _ROUTERS for route in router.routes]
 _OPEN_PATHS = frozenset({"/livez", "/readyz", "/v2/health/live", "/v2/health/ready"})  # which need no key
 _ALWAYS_ANSWERED = _OPEN_PATHS | {"/metrics"}  # however much there is to do
+_PROBLEM_MODELS = {"/v2/": ProtocolProblem}  # by the start of a path, where there is more to tell
 _CORS: dict[str, Any] = {
     "allow_methods": ("GET", "HEAD", "POST"),
     "allow_headers": ("Authorization", "X-API-Key", "X-Request-ID", "Inference-Header-Content-Length"),
@@ -87,6 +89,16 @@ class Service(FastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.outermost(scope, receive, send)
+
+    def openapi(self) -> dict[str, Any]:
+        """FastAPI's description of the service, with its problems and keys."""
+        if self.openapi_schema is not None:
+            return self.openapi_schema
+        document = super().openapi()
+        add_schemas(document, (Problem, *_PROBLEM_MODELS.values(), TellableLabel))
+        if self.state.parts.settings.needs_key:
+            require_key(document, _OPEN_PATHS, _PROBLEM_MODELS)
+        return document
 
 
 def create_app(settings: Settings | None = None) -> Service:
@@ -104,6 +116,7 @@ def create_app(settings: Settings | None = None) -> Service:
         redoc_url=None,
         servers=[{"url": "."}],  # beside this description, whatever prefix that has
         root_path_in_servers=False,
+        generate_unique_id_function=lambda route: route.name,
     )
     settings = settings or Settings()
     rollouts = Rollouts(settings.models_dir, Database(settings.records.get_secret_value()), settings.min_accuracy)
@@ -160,8 +173,6 @@ def create_app(settings: Settings | None = None) -> Service:
         Exception,
     ):
         app.add_exception_handler(kind, _refuse)
-    if settings.needs_key:
-        require_key(app.openapi(), _OPEN_PATHS, {"/v2/": ProtocolProblem})
     return app
 
 

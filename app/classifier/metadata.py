@@ -19,11 +19,11 @@ class _Record(BaseModel):
 class ClassScores(_Record):
     """One class on the test set; a score that would divide by zero is 0."""
 
-    label: str
-    precision: Share
-    recall: Share
-    f1: Share
-    sample_count: int = Field(ge=0)
+    label: str = Field(description="of the class")
+    precision: Share = Field(description="of the images with this answer, those of the class")
+    recall: Share = Field(description="of the images of the class, those with this answer")
+    f1: Share = Field(description="harmonic mean of precision and recall")
+    sample_count: int = Field(ge=0, description="images of the class")
 
 
 class CoverageScores(_Record):
@@ -31,13 +31,13 @@ class CoverageScores(_Record):
 
     coverage: Share = Field(description="what was asked for")
     measured_coverage: Share = Field(description="sets that hold the true class / samples")
-    mean_set_size: float = Field(ge=1)
+    mean_set_size: float = Field(ge=1, description="labels in a set")
 
 
 class Evaluation(_Record):
     """What was measured on the test set, once, after training."""
 
-    sample_count: int = Field(gt=0)
+    sample_count: int = Field(gt=0, description="images of the test set")
     accuracy: Share = Field(description="correct answers / samples")
     accuracy_interval: tuple[Share, Share] = Field(description="95 % Wilson interval of the accuracy")
     top_2_accuracy: Share | None = Field(default=None, description="samples whose class is among the two likeliest")
@@ -46,32 +46,34 @@ class Evaluation(_Record):
     confidence_counts: tuple[NonNegativeInt, ...] | None = Field(
         default=None, min_length=15, max_length=15, description="samples by confidence, in 15 equal bins"
     )
-    coverages: tuple[CoverageScores, ...] = ()
+    coverages: tuple[CoverageScores, ...] = Field(default=(), description="how well prediction sets hold the truth")
     flagged_share: Share | None = Field(default=None, description="samples that the input guard warns of")
     inverted_flagged_share: Share | None = Field(default=None, description="the same, of the samples inverted")
-    classes: tuple[ClassScores, ...]
+    classes: tuple[ClassScores, ...] = Field(description="each class, in the order of class_id")
     confusion_matrix: tuple[tuple[int, ...], ...] = Field(description="rows: true class, columns: predicted class")
 
 
 class Metadata(_Record):
     """All that is known of a model besides its numbers."""
 
-    format_version: Literal[1] = 1
-    name: str = Field(min_length=1)
+    format_version: Literal[1] = Field(default=1, description="of the model file")
+    name: str = Field(min_length=1, description="that it was fitted under")
     labels: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
         min_length=2, description="in the order of class_id"
     )
-    preprocessing: Literal["28x28 grayscale / 255"] = "28x28 grayscale / 255"
+    preprocessing: Literal["28x28 grayscale / 255"] = Field(
+        default="28x28 grayscale / 255", description="from an image's pixels to the model's inputs"
+    )
     preparation: Preparation = Field(default=Preparation(), description="what turns image files into its pixels")
-    dataset: str
+    dataset: str = Field(description="that it was fitted to")
     dataset_fingerprint: str = Field(description="SHA-256 over the training and test pixels and labels")
-    hyperparameters: dict[str, Any]
-    seed: int
-    library_versions: dict[str, str]
+    hyperparameters: dict[str, Any] = Field(description="of the fit")
+    seed: int = Field(description="of the initial weights and the shuffles")
+    library_versions: dict[str, str] = Field(description="that it was fitted with")
     machine: dict[str, str] = Field(default={}, description="device, GPU, driver and precision of the fit")
-    created_at: datetime
-    license: str | None = None
-    evaluation: Evaluation
+    created_at: datetime = Field(description="when the fit ended")
+    license: str | None = Field(default=None, description="of the model, as its maker said")
+    evaluation: Evaluation = Field(description="on the test set")
     seed_accuracies: tuple[Share, ...] = Field(default=(), description="test accuracies of the fit by several seeds")
 
     @model_validator(mode="after")

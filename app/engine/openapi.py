@@ -1,6 +1,6 @@
 """What OpenAPI says of problems and keys, which FastAPI can't derive from a signature."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from http import HTTPStatus
 from typing import Any
@@ -9,16 +9,22 @@ from pydantic import TypeAdapter
 
 from app.engine.problems import PROBLEM_MEDIA_TYPE, Problem
 
-__all__ = ["problems", "require_key"]
+__all__ = ["add_schemas", "problems", "require_key"]
 
 
 def problems(*statuses: int, model: type = Problem) -> dict[int | str, dict[str, Any]]:
     """The problem documents that a route may answer with; and that any other refusal is one, too."""
-    content = {PROBLEM_MEDIA_TYPE: {"schema": TypeAdapter(model).json_schema()}}
+    content = {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}}
     refusals: dict[int | str, dict[str, Any]] = {"default": {"description": "Any other refusal", "content": content}}
     for status in statuses:
         refusals[status] = {"description": HTTPStatus(status).phrase, "content": content}
     return refusals
+
+
+def add_schemas(document: dict[str, Any], models: Iterable[type]) -> None:
+    """Add to an OpenAPI document what it refers to and FastAPI knows nothing of, such as problems."""
+    schemas = document["components"]["schemas"]
+    schemas.update({model.__name__: TypeAdapter(model).json_schema() for model in models})
 
 
 _KEY_SCHEMES = {

@@ -14,10 +14,11 @@ RequestError
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import orjson
 from fastapi.exceptions import RequestValidationError
+from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from typing_extensions import TypedDict
@@ -86,16 +87,16 @@ class OverCapacityError(RequestError):
 class ItemProblem(TypedDict):
     """What every problem has, alone or among the answers to several items of one request."""
 
-    type: str
-    title: str
-    status: int
-    detail: str
+    type: Annotated[str, Field(description="its kind, for programs: a URN that stays the same")]
+    title: Annotated[str, Field(description="the kind in words")]
+    status: Annotated[int, Field(description="the HTTP status")]
+    detail: Annotated[str, Field(description="what was wrong, the limit, and what to do")]
 
 
 class Problem(ItemProblem):
     """A problem document (RFC 9457)."""
 
-    request_id: str
+    request_id: Annotated[str, Field(description="as in the header X-Request-ID and in the log")]
 
 
 class Kind(NamedTuple):

@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from pydantic import ValidationError
 from torch import Tensor
 
@@ -96,8 +96,16 @@ def _inferences(request: Request) -> InferenceCounters:
 DepInferences = Annotated[InferenceCounters, Depends(_inferences)]
 
 
-def _named(name: str, parts: DepParts, version: str | None = None) -> LiveModel:
-    return parts.models.get(name, version)
+ModelName = Annotated[str, Path(description="of the model's folder")]
+Version = Annotated[str, Path(description="that answers, or stands by")]
+
+
+def _named(name: ModelName, parts: DepParts, request: Request) -> LiveModel:
+    return parts.models.get(name, request.path_params.get("version"))
+
+
+def _version(version: Version) -> str:
+    return version
 
 
 Named = Annotated[LiveModel, Depends(_named)]
@@ -109,7 +117,13 @@ def _get_of_model(path: str) -> Callable[[Endpoint], Endpoint]:
     def add(endpoint: Endpoint) -> Endpoint:
         refusals = problems(404, 503)
         router.add_api_route(f"/models/{{name}}{path}", endpoint, responses=refusals)
-        router.add_api_route(f"/models/{{name}}/versions/{{version}}{path}", endpoint, responses=refusals)
+        router.add_api_route(
+            f"/models/{{name}}/versions/{{version}}{path}",
+            endpoint,
+            name=f"{endpoint.__name__}_of_version",
+            dependencies=[Depends(_version)],
+            responses=refusals,
+        )
         return endpoint
 
     return add
@@ -125,7 +139,7 @@ def _infer_body(
             "0: the body is pixels alone, UINT8 [N, 28, 28], and all outputs are returned in binary",
         ),
     ] = None,
-    content_encoding: Annotated[Literal["gzip", "deflate"] | None, Header()] = None,
+    content_encoding: Annotated[Literal["gzip", "deflate"] | None, Header(description="of the whole body")] = None,
     accept_encoding: Annotated[str | None, Header(description="compressed only for exactly gzip or deflate")] = None,
 ) -> None:
     """Never called, only documented: the front hands `infer` the request as it is."""
@@ -235,13 +249,15 @@ async def model_statistics(parts: DepParts, model: Named) -> Statistics:
 
 
 @direct_router.post("/models/{name}/infer", **_INFER)
-def infer(call: DepCall, parts: DepParts, inferences: DepInferences, name: str) -> Response:
+def infer(call: DepCall, parts: DepParts, inferences: DepInferences, name: ModelName) -> Response:
     """Classify the images of a tensor; JSON or binary, both ways, as the protocol and its extensions say."""
     return _infer(call, parts, inferences, parts.model(call, name))
 
 
 @direct_router.post("/models/{name}/versions/{version}/infer", **_INFER)
-def infer_with_version(call: DepCall, parts: DepParts, inferences: DepInferences, name: str, version: str) -> Response:
+def infer_of_version(
+    call: DepCall, parts: DepParts, inferences: DepInferences, name: ModelName, version: Version
+) -> Response:
     """The same by this version, which may be the model's champion, its challenger or its previous one."""
     return _infer(call, parts, inferences, parts.model(call, name, version))
 

@@ -7,8 +7,10 @@ does not matter, so there must also be an effect: Cohen's w (Cohen 1988, "Statis
 
 import math
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from typing_extensions import TypedDict
 
 __all__ = ["Drift", "drift"]
@@ -21,9 +23,9 @@ _LEAST_EXPECTED = 5  # in each cell; below, the distribution of the statistic is
 class Drift(TypedDict):
     """How far answers in use are from those on the test set."""
 
-    effect_size: float  # Cohen's w
-    p_value: float  # of Pearson's chi-squared test of homogeneity
-    drifted: bool  # the effect is at least 0.2, and p below 0.00001
+    effect_size: Annotated[float, Field(description="Cohen's w")]
+    p_value: Annotated[float, Field(description="of Pearson's chi-squared test of homogeneity")]
+    drifted: Annotated[bool, Field(description="the effect is at least 0.2, and p below 0.00001")]
 
 
 def drift(counts: Sequence[int], reference: Sequence[int]) -> Drift | None:

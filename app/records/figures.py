@@ -1,8 +1,9 @@
 """What the sums of a window say of a version: how good it is in use, how sure that is, and what has changed."""
 
 from collections.abc import Sequence
-from typing import NotRequired
+from typing import Annotated, NotRequired
 
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from app.classifier.intervals import wilson_interval
@@ -20,10 +21,12 @@ _CANNOT_SEE = "a change of what the labels mean, or images that the model is sur
 class EstimatedAccuracy(TypedDict):
     """The accuracy that the confidences promise, without any label."""
 
-    accuracy: float  # the mean confidence
-    low: float  # less the calibration error on the test set, by which confidences miss the accuracy
-    high: float  # plus it
-    cannot_see: str
+    accuracy: Annotated[float, Field(description="the mean confidence")]
+    low: Annotated[
+        float, Field(description="less the calibration error on the test set, by which confidences miss the accuracy")
+    ]
+    high: Annotated[float, Field(description="plus it")]
+    cannot_see: Annotated[str, Field(description="what leaves it as it is")]
 
 
 class WindowFigures(TypedDict):
@@ -33,21 +36,25 @@ class WindowFigures(TypedDict):
     for because of what they teach speak for no other answers: they are in `reviewed`, and not in the accuracy.
     """
 
-    answers: int
-    labels: int  # answers of which the truth is known
-    labeled_share: float | None  # of the answers; at most 1, though /feedback may bring images that were never asked
-    reviewed: int  # of the labels
-    disputed: int  # of the labels: their sources disagree, and the newest counts
-    none_of_these: int  # of the labels: what is of no class
-    accuracy: float | None
-    accuracy_interval: tuple[float, float] | None  # 95 %, by Wilson's score
-    calibration_error: float | None  # expected, over 15 equal bins of confidence
-    confusion_matrix: list[list[int]] | None  # rows: true class, columns: predicted class
-    unusual_share: float | None  # of the images, those unlike the training images
-    estimated_accuracy: EstimatedAccuracy | None
-    class_drift: Drift | None  # of the predicted classes from those on the test set
-    confidence_drift: Drift | None
-    warning: NotRequired[str]
+    answers: Annotated[int, Field(description="images that were classified")]
+    labels: Annotated[int, Field(description="answers of which the truth is known")]
+    labeled_share: Annotated[
+        float | None, Field(description="of the answers; at most 1, though feedback may bring new images")
+    ]
+    reviewed: Annotated[int, Field(description="of the labels")]
+    disputed: Annotated[int, Field(description="of the labels: their sources disagree, the newest counts")]
+    none_of_these: Annotated[int, Field(description="of the labels: what is of no class")]
+    accuracy: Annotated[float | None, Field(description="by the labels")]
+    accuracy_interval: Annotated[tuple[float, float] | None, Field(description="95 %, by Wilson's score")]
+    calibration_error: Annotated[float | None, Field(description="expected, over 15 equal bins of confidence")]
+    confusion_matrix: Annotated[list[list[int]] | None, Field(description="rows: true class, columns: predicted class")]
+    unusual_share: Annotated[float | None, Field(description="of the images, those unlike the training images")]
+    estimated_accuracy: Annotated[EstimatedAccuracy | None, Field(description="without any label")]
+    class_drift: Annotated[Drift | None, Field(description="of the predicted classes from those on the test set")]
+    confidence_drift: Annotated[Drift | None, Field(description="of the confidences from those on the test set")]
+    warning: NotRequired[
+        Annotated[str, Field(description="in words, where the accuracy is below that on the test set")]
+    ]
 
 
 VersionFigures = dict[Window, WindowFigures]

@@ -1,8 +1,10 @@
 """What the records say of a champion and its challenger on the same labeled images."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
 from typing_extensions import TypedDict
 
@@ -17,21 +19,24 @@ _BINS = 15  # of confidence, as in the evaluation on the test set
 class Evidence(TypedDict):
     """What speaks for a challenger so far, and what is missing."""
 
-    champion: str  # version
-    challenger: str  # version
-    labels: int  # images of which the truth is known and which both have classified
-    champion_correct: int
-    challenger_correct: int
-    only_champion_correct: int
-    only_challenger_correct: int
-    champion_calibration_error: float
-    challenger_calibration_error: float
-    unusual_share: float  # of these images, those unlike the challenger's training images
-    e_value: float  # evidence that the challenger is better
-    needed: float  # e-value that it takes
-    enough: bool
-    missing: Sequence[str]  # sentences: why the challenger is not promoted
-    labels_to_go: int | None  # till the e-value is reached, if it goes on like this; null: it does not look like it
+    champion: Annotated[str, Field(description="version that answers")]
+    challenger: Annotated[str, Field(description="version that may answer next")]
+    labels: Annotated[int, Field(description="images of known truth that both have classified")]
+    champion_correct: Annotated[int, Field(description="of these images")]
+    challenger_correct: Annotated[int, Field(description="of these images")]
+    only_champion_correct: Annotated[int, Field(description="of these images, those that the challenger gets wrong")]
+    only_challenger_correct: Annotated[int, Field(description="of these images, those that the champion gets wrong")]
+    champion_calibration_error: Annotated[float, Field(description="on these images")]
+    challenger_calibration_error: Annotated[float, Field(description="on these images")]
+    unusual_share: Annotated[float, Field(description="of these images, those unlike the challenger's training images")]
+    e_value: Annotated[float, Field(description="evidence that the challenger is better")]
+    needed: Annotated[float, Field(description="e-value that it takes")]
+    enough: Annotated[bool, Field(description="whether it may be promoted")]
+    missing: Annotated[Sequence[str], Field(description="sentences: why the challenger is not promoted")]
+    labels_to_go: Annotated[
+        int | None,
+        Field(description="till the e-value is reached, if it goes on like this; null: it does not look like it"),
+    ]
 
 
 def compare(pairs: Pairs, labels: Sequence[str]) -> Comparison:

@@ -4,6 +4,7 @@ import time
 from typing import Annotated, NotRequired
 
 from fastapi import APIRouter, Query
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from app.engine.calls import Call, DepCall
@@ -23,31 +24,36 @@ from app.serving.answers import ModelReference, Prediction
 class Judgment(TypedDict):
     """The answer to one image of which the truth is known; by its id the truth can be corrected."""
 
-    id: str
-    label: str
-    true_label: str
-    correct: bool
-    confidence: float
+    id: Annotated[str, Field(description="of the answer, by which its truth can be told anew")]
+    label: Annotated[str, Field(description="the model's answer")]
+    true_label: Annotated[str, Field(description="what it was told to be")]
+    correct: Annotated[bool, Field(description="whether they are the same")]
+    confidence: Annotated[float, Field(description="the probability of the model's answer")]
 
 
 class FeedbackReport(TypedDict):
     """How the model did on the images that were sent, in their order."""
 
-    model: ModelReference
-    count: int
-    correct: int
-    answers: list[Judgment | ItemProblem]
+    model: Annotated[ModelReference, Field(description="which was judged")]
+    count: Annotated[int, Field(description="images that were classified")]
+    correct: Annotated[int, Field(description="of them, those that were answered right")]
+    answers: Annotated[
+        list[Judgment | ItemProblem],
+        Field(description="one for each image, in their order; with `status` where it is a problem"),
+    ]
 
 
 class LabelsReport(TypedDict):
     """What became of labels by id: each is kept, repeated or outdated; each that is kept is joined or waits."""
 
-    kept: int
-    joined: int  # to an answer that is recorded, and counted
-    waiting: int  # for the answer's record, which may be on its way; counted when it comes
-    repeated: int  # the source has said so before
-    outdated: int  # the source has said otherwise since
-    note: NotRequired[str]
+    kept: Annotated[int, Field(description="labels that were new")]
+    joined: Annotated[int, Field(description="to an answer that is recorded, and counted")]
+    waiting: Annotated[
+        int, Field(description="for the answer's record, which may be on its way; counted when it comes")
+    ]
+    repeated: Annotated[int, Field(description="the source has said so before")]
+    outdated: Annotated[int, Field(description="the source has said otherwise since")]
+    note: NotRequired[Annotated[str, Field(description="why those that wait may wait for ever")]]
 
 
 class _FeedbackRoute(ManyImagesRoute):
@@ -71,7 +77,7 @@ _NO_ANSWERS = (
 
 @router.post(
     "/feedback",
-    responses=problems(400, 404, 413, 415, 422, 503),
+    responses=bodies.example(bodies.FEEDBACK) | problems(400, 404, 413, 415, 422, 503),
     openapi_extra=bodies.labels(),
     response_model=FeedbackReport | LabelsReport,
 )

@@ -3,10 +3,11 @@
 And OPTIONS the same, by which HAProxy checks unless it is told otherwise.
 """
 
-from typing import NotRequired
+from typing import Annotated, NotRequired
 
 import orjson
 from fastapi import APIRouter, Response, status
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from app.engine.routes import BodilessRoute
@@ -17,8 +18,8 @@ from app.serving.errors import NotReadyError
 class Status(TypedDict):
     """Whether the service lives, or is ready, and if not, why."""
 
-    status: str
-    reason: NotRequired[str]
+    status: Annotated[str, Field(description="alive, ready or not ready")]
+    reason: NotRequired[Annotated[str, Field(description="why it is not ready")]]
 
 
 router = APIRouter(tags=["health"], route_class=BodilessRoute)

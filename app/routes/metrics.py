@@ -3,6 +3,7 @@
 from typing import Annotated, Literal, NotRequired
 
 from fastapi import APIRouter, Header, Response
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from typing_extensions import TypedDict
 
@@ -19,21 +20,25 @@ from app.serving.answers import LiveFigures, ModelReference
 class Feedback(TypedDict):
     """The accuracy in use of one version, by all labels that speak for more than themselves."""
 
-    count: int
-    correct: int
-    accuracy: float
-    accuracy_interval: tuple[float, float]
-    calibration_error: float
-    confusion_matrix: list[list[int]]
-    warning: NotRequired[str]
+    count: Annotated[int, Field(description="images of which the truth was told")]
+    correct: Annotated[int, Field(description="of them, those that were answered right")]
+    accuracy: Annotated[float, Field(description="correct / count")]
+    accuracy_interval: Annotated[tuple[float, float], Field(description="95 % Wilson interval of the accuracy")]
+    calibration_error: Annotated[
+        float, Field(description="expected calibration error over 15 equal bins of confidence")
+    ]
+    confusion_matrix: Annotated[list[list[int]], Field(description="rows: true class, columns: predicted class")]
+    warning: NotRequired[
+        Annotated[str, Field(description="in words, where the accuracy is below that on the test set")]
+    ]
 
 
 class RecordsState(TypedDict):
     """What is kept, and why it can't be read or written now, where it can't."""
 
-    keeps: Literal["labels", "answers", "images"]
-    share: float
-    problem: NotRequired[str]
+    keeps: Annotated[Literal["labels", "answers", "images"], Field(description="how much of what is answered")]
+    share: Annotated[float, Field(description="of the answers that are kept")]
+    problem: NotRequired[Annotated[str, Field(description="why they can't be read or written now")]]
 
 
 class Live(LiveFigures):
@@ -44,18 +49,18 @@ class Live(LiveFigures):
     the version that is served.
     """
 
-    feedback: dict[str, Feedback]
-    windows: dict[str, dict[str, VersionFigures]]
-    records: RecordsState
+    feedback: Annotated[dict[str, Feedback], Field(description="by model, of the version that is served")]
+    windows: Annotated[dict[str, dict[str, VersionFigures]], Field(description="by model, version and window")]
+    records: Annotated[RecordsState, Field(description="what is kept")]
 
 
 class Metrics(TypedDict):
     """The default model's accuracy on its test set and the figures in use."""
 
-    accuracy: float
-    model: ModelReference
-    evaluation: Evaluation
-    live: Live
+    accuracy: Annotated[float, Field(description="on the test set")]
+    model: Annotated[ModelReference, Field(description="which answers when none is named")]
+    evaluation: Annotated[Evaluation, Field(description="what was measured on the test set")]
+    live: Annotated[Live, Field(description="in use")]
 
 
 router = APIRouter(tags=["metrics"])
@@ -68,7 +73,9 @@ _PROMETHEUS_TYPES = ("text/plain", "application/openmetrics-text")
     responses={200: {"content": {kind: {"schema": {"type": "string"}} for kind in _PROMETHEUS_TYPES}}, **problems(503)},
     response_model=Metrics,
 )
-async def metrics(parts: DepParts, accept: Annotated[str, Header()] = "") -> Metrics | Response:
+async def metrics(
+    parts: DepParts, accept: Annotated[str, Header(description="JSON unless it asks for Prometheus text")] = ""
+) -> Metrics | Response:
     """The default model's accuracy, its whole evaluation and the live figures.
 
     Prometheus text where `Accept` names text/plain or OpenMetrics and not application/json first.

@@ -1,8 +1,9 @@
 """`GET /models`, `/models/{name}`, `/models/{name}/templates`: what is loaded, how good it is, what it has learned."""
 
-from typing import NotRequired
+from typing import Annotated, NotRequired
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path, Query
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from app.classifier.metadata import Metadata
@@ -18,22 +19,22 @@ from app.serving.live_models import LiveModels, Role
 class VersionCard(TypedDict):
     """One version of a model."""
 
-    version: str
-    metadata: Metadata
+    version: Annotated[str, Field(description="the first 12 hex digits of its file's SHA-256")]
+    metadata: Annotated[Metadata, Field(description="what its file says of it")]
 
 
 class ModelCard(TypedDict):
     """One model that is served: the version that answers, and those that stand by."""
 
-    name: str
-    version: str
-    default: bool
-    metadata: Metadata
-    challenger: NotRequired[VersionCard]
-    previous: NotRequired[VersionCard]
-    evidence: NotRequired[Evidence]  # for the challenger, where one model is asked for
-    evidence_problem: NotRequired[str]  # why there is none
-    refused: NotRequired[dict[Role, str]]  # why a file that lies there is not held
+    name: Annotated[str, Field(description="of its folder")]
+    version: Annotated[str, Field(description="that answers: the first 12 hex digits of its file's SHA-256")]
+    default: Annotated[bool, Field(description="whether it answers when none is named")]
+    metadata: Annotated[Metadata, Field(description="what its file says of it")]
+    challenger: NotRequired[Annotated[VersionCard, Field(description="that answers nobody yet")]]
+    previous: NotRequired[Annotated[VersionCard, Field(description="that answered before")]]
+    evidence: NotRequired[Annotated[Evidence, Field(description="for the challenger, where one model is asked for")]]
+    evidence_problem: NotRequired[Annotated[str, Field(description="why there is none")]]
+    refused: NotRequired[Annotated[dict[Role, str], Field(description="why a file that lies there is not held")]]
 
 
 class ModelList(TypedDict):
@@ -42,12 +43,14 @@ class ModelList(TypedDict):
     `problem` says why the models folder can't be read, where it can't.
     """
 
-    models: list[ModelCard]
-    failed: dict[str, str]
-    problem: NotRequired[str]
+    models: Annotated[list[ModelCard], Field(description="those that are served")]
+    failed: Annotated[dict[str, str], Field(description="by name, why a model file was refused")]
+    problem: NotRequired[Annotated[str, Field(description="why the models folder can't be read; absent where it can")]]
 
 
 router = APIRouter(prefix="/models", tags=["models"])
+
+ModelName = Annotated[str, Path(description="of the model's folder")]
 
 
 @router.get("")
@@ -64,7 +67,7 @@ async def list_models(parts: DepParts) -> ModelList:
 
 
 @router.get("/{name}", responses=problems(404, 503))
-def show_model(name: str, parts: DepParts) -> ModelCard:
+def show_model(name: ModelName, parts: DepParts) -> ModelCard:
     """One model: its version, labels, origin and evaluation, and those of its challenger and previous version.
 
     Beside a challenger, what the labels say of it so far, and what is missing to promote it.
@@ -80,7 +83,13 @@ def show_model(name: str, parts: DepParts) -> ModelCard:
 
 
 @router.get("/{name}/templates", responses=problems(404, 503))
-async def show_templates(name: str, parts: DepParts, version: str | None = None) -> Templates:
+async def show_templates(
+    name: ModelName,
+    parts: DepParts,
+    version: Annotated[
+        str | None, Query(description="that answers, or stands by; without it, the one that answers")
+    ] = None,
+) -> Templates:
     """One model's weights: per class a 28×28 map, positive where a white pixel speaks for the class."""
     return parts.models.get(name, version).templates()
 

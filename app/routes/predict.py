@@ -20,7 +20,7 @@ router = APIRouter(tags=["classification"], route_class=OneImageRoute)
 
 @router.post(
     "/predict",
-    responses=problems(400, 404, 413, 415, 422, 503),
+    responses=bodies.example(bodies.PREDICTION) | problems(400, 404, 413, 415, 422, 503),
     openapi_extra=bodies.one_image(),
 )
 async def predict(call: DepCall, parts: DepParts, options: Annotated[ImageOptions, Query()]) -> Prediction:

@@ -4,6 +4,7 @@ from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from app.classifier.errors import ImageError
@@ -23,8 +24,11 @@ __all__ = ["decode_or_problem", "router"]
 class BatchAnswer(TypedDict):
     """A prediction or a problem for each image, in the order of the files."""
 
-    model: ModelReference
-    predictions: list[Prediction | ItemProblem]
+    model: Annotated[ModelReference, Field(description="which answered")]
+    predictions: Annotated[
+        list[Prediction | ItemProblem],
+        Field(description="one for each file, in their order; with `status` where it is a problem"),
+    ]
 
 
 router = APIRouter(tags=["classification"], route_class=ManyImagesRoute)
@@ -32,7 +36,7 @@ router = APIRouter(tags=["classification"], route_class=ManyImagesRoute)
 
 @router.post(
     "/predict/batch",
-    responses=problems(400, 404, 413, 415, 422, 503),
+    responses=bodies.example(bodies.BATCH) | problems(400, 404, 413, 415, 422, 503),
     openapi_extra=bodies.many_images(),
 )
 def predict_batch(call: DepCall, parts: DepParts, options: Annotated[ImageOptions, Query()]) -> BatchAnswer:

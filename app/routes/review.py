@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from typing_extensions import TypedDict
 
@@ -18,20 +19,20 @@ from app.serving.live_model import LiveModel
 class ReviewImage(TypedDict):
     """One image that is worth a label, and what was answered."""
 
-    id: str
-    time: str  # of the answer, in UTC
-    reason: Reason
-    label: str
-    probabilities: dict[str, float]
-    pixels: list[list[int]]
+    id: Annotated[str, Field(description="of its answer")]
+    time: Annotated[str, Field(description="of the answer, in UTC")]
+    reason: Annotated[Reason, Field(description="why a label would teach much")]
+    label: Annotated[str, Field(description="the answer")]
+    probabilities: Annotated[dict[str, float], Field(description="of each label")]
+    pixels: Annotated[list[list[int]], Field(description="what the model saw, 28 rows of 28 values in 0-255")]
 
 
 class Review(TypedDict):
     """Images to review, in the order in which they are to be shown; `labels` are what they may be."""
 
-    model: ModelReference
-    labels: tuple[str, ...]
-    images: list[ReviewImage]
+    model: Annotated[ModelReference, Field(description="whose answers these are")]
+    labels: Annotated[tuple[str, ...], Field(description="that they may be given")]
+    images: Annotated[list[ReviewImage], Field(description="in the order to show them in")]
 
 
 router = APIRouter(tags=["classification"])

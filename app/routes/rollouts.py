@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from app.engine.openapi import problems
@@ -14,25 +15,27 @@ from app.records.decisions import Decision
 class DecisionReport(TypedDict):
     """A promotion or a rollback."""
 
-    time: datetime
-    model: str
-    action: str
-    who: str  # the name of a key, the command line, or the rule
-    evidence: Any  # as it was then; null: it was not asked
-    from_version: str
-    from_sha256: str
-    to_version: str
-    to_sha256: str
+    time: Annotated[datetime, Field(description="when it was made, in UTC")]
+    model: Annotated[str, Field(description="its name")]
+    action: Annotated[str, Field(description="promote or rollback")]
+    who: Annotated[str, Field(description="the name of a key, the command line, or the rule")]
+    evidence: Annotated[Any, Field(description="as it was then; null: it was not asked")]
+    from_version: Annotated[str, Field(description="that answered before")]
+    from_sha256: Annotated[str, Field(description="of its file")]
+    to_version: Annotated[str, Field(description="that answers since")]
+    to_sha256: Annotated[str, Field(description="of its file")]
 
 
 class History(TypedDict):
     """Every decision about a model, the newest first."""
 
-    model: str
-    decisions: list[DecisionReport]
+    model: Annotated[str, Field(description="its name")]
+    decisions: Annotated[list[DecisionReport], Field(description="the newest first")]
 
 
 router = APIRouter(prefix="/models", tags=["models"])
+
+ModelName = Annotated[str, Path(description="of the model's folder")]
 
 
 def _administrator(request: Request, parts: DepParts) -> str:
@@ -44,7 +47,7 @@ DepAdministrator = Annotated[str, Depends(_administrator)]
 
 @router.post("/{name}/promote", responses=problems(401, 403, 404, 409))
 def promote(
-    name: str,
+    name: ModelName,
     parts: DepParts,
     administrator: DepAdministrator,
     *,
@@ -55,13 +58,13 @@ def promote(
 
 
 @router.post("/{name}/rollback", responses=problems(401, 403, 404, 409))
-def roll_back(name: str, parts: DepParts, administrator: DepAdministrator) -> DecisionReport:
+def roll_back(name: ModelName, parts: DepParts, administrator: DepAdministrator) -> DecisionReport:
     """Have the previous version answer again; the present one becomes the previous one. It takes an admin's key."""
     return _report(parts.rollouts.roll_back(_known(name, parts), administrator))
 
 
 @router.get("/{name}/history", responses=problems(404, 503))
-def show_history(name: str, parts: DepParts) -> History:
+def show_history(name: ModelName, parts: DepParts) -> History:
     """Every decision about a model: when, who, on what evidence, and both versions."""
     return {"model": name, "decisions": [_report(row) for row in parts.rollouts.history(_known(name, parts))]}
 
