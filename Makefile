@@ -10,7 +10,7 @@ TORCH_INDEX_URL ?=
 bin := .venv/bin
 pip := $(bin)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: help serve train test test-slow test-deploy test-ray soak lint format audit sbom fuzz bench-training
+.PHONY: help serve train test test-slow test-deploy test-ray test-uvicorn soak lint format audit sbom fuzz bench-training
 .PHONY: bench-serving bench-queueing constraints clean
 .DEFAULT_GOAL := help
 
@@ -37,6 +37,11 @@ soak: .venv/dev.done ## run the tests that take minutes, one after another (ARGS
 
 test-ray: .venv-ray/done ## run the tests of Ray Serve, on a cluster of this machine
 	sh tests/deploy/loopback_alone.sh .venv-ray/bin/python -m pytest -W ignore tests/deploy/test_ray_serve.py $(ARGS)
+
+test-uvicorn: .venv/uvicorn/done ## run uvicorn's own tests of its HTTP protocol on our connections
+	@cp tests/uvicorn_suite.py .venv/uvicorn/tests/conftest.py
+	cd .venv/uvicorn && PYTHONPATH=$(CURDIR) $(CURDIR)/$(bin)/python -m pytest -c /dev/null --rootdir . -q \
+	  $(ARGS) tests/protocols/test_http.py
 
 lint: .venv/dev.done ## check style and types
 	$(bin)/ruff check
@@ -92,6 +97,14 @@ clean: ## remove the environment and all caches
 .venv/client-generator/done: .venv/dev.done
 	@$(bin)/python -m venv $(@D)
 	@$(@D)/bin/python -m pip --disable-pip-version-check install --quiet openapi-python-client==0.29.1
+	@touch $@
+
+# The tests of the installed uvicorn, which only its source distribution has.
+.venv/uvicorn/done: .venv/dev.done
+	@rm -rf $(@D)
+	@$(bin)/python -m pip --disable-pip-version-check download --quiet --no-deps --no-binary uvicorn --dest $(@D) \
+	  uvicorn==$$($(bin)/python -c 'import uvicorn; print(uvicorn.__version__)')
+	@tar --extract --gzip --file $(@D)/uvicorn-*.tar.gz --directory $(@D) --strip-components 1 --wildcards '*/tests'
 	@touch $@
 
 .venv/serve.done: extra :=

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
+import hypothesis
 import psutil
 import pytest
 import torch
@@ -21,6 +22,10 @@ from app.classifier.metadata import ClassScores, CoverageScores, Evaluation, Met
 from app.classifier.softmax import PIXELS, SoftmaxRegression
 from app.main import Service, create_app
 from app.settings import Settings
+
+# The same examples in each run; CI also runs with `--hypothesis-profile default --hypothesis-seed` and a new seed.
+hypothesis.settings.register_profile("repeatable", derandomize=True)
+hypothesis.settings.load_profile("repeatable")
 
 LABELS = (
     "T-shirt/top",

@@ -195,6 +195,7 @@ class Connection(asyncio.Protocol):
 
     def hold(self) -> None:
         self._is_held = True
+        self._pause_reading()
 
     def go_on(self) -> None:
         self._is_held = False

@@ -189,6 +189,7 @@ class Detour(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1
+        self.flow.resume_reading()
         self._owner.answered(keep_alive=self.cycle.keep_alive and self.is_whole)
 
     def path(self) -> str:
