@@ -73,9 +73,9 @@ class Dispatcher:
         self._problems = problems or Problems()
         self._on_answered = on_answered
         clock = Clock()
-        self._batch: Batch[Answer] = Batch()
+        self.batch: Batch[Answer] = Batch()
         self.gate = Gate(self.limits.turn_seconds, clock, on_shed)
-        self.turn = Turn(clock, self.gate, self._batch)
+        self.turn = Turn(clock, self.gate, self.batch)
         self.pending = PendingBodies(self.limits.max_pending_bytes, on_shed)
         self.crowd = Crowd(self.limits.max_pending_bytes, on_shed)
         self._heavy_work = HeavyWork(on_shed, begin_thread)
@@ -143,7 +143,7 @@ class Dispatcher:
                 call.answered(match.method, match.route.path, answer.status)
                 self._answered.append(call)
 
-        self._batch.run(self._steps(match, call), finish)
+        self.batch.run(self._steps(match, call), finish)
 
     def refuse(self, call: Call, error: Exception, match: Match | None = None, method: str = "unknown") -> Answer:
         """Answer a call with the problem document of an exception."""

@@ -1,0 +1,110 @@
+"""A call to its answer, whatever goes wrong, and who is told of it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+import pytest
+
+from app.engine.calls import Call, DepCall
+from app.engine.dispatcher import Dispatcher
+from app.engine.routes import BodilessRoute, Match
+from app.engine.together import together
+
+
+def twice(numbers: Sequence[int]) -> list[int]:
+    return [2 * number for number in numbers]
+
+
+async def good(call: DepCall, factor: int) -> int:
+    call.notes["asked"] = factor
+    return await together(twice, factor)
+
+
+class Told:
+    """What a dispatcher told."""
+
+    def __init__(self) -> None:
+        self.answered: list[Call] = []
+        self.shed: list[tuple[str, int]] = []
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+@pytest.fixture
+def dispatcher(told: Told) -> Dispatcher:
+    routes = [BodilessRoute("/good", good, methods=["GET"]), BodilessRoute("/bad/{what}", bad_of, methods=["GET"])]
+    return Dispatcher(
+        routes,
+        given={"factor": 21, "unwanted": None},
+        on_answered=told.answered.extend,
+        on_shed=lambda why, count: told.shed.append((why, count)),
+    )
+
+
+def bad_of(what: str) -> int:
+    raise RuntimeError(f"not the caller's affair: {what}")
+
+
+def ask(dispatcher: Dispatcher, path: str, **fields: str) -> tuple[Match, Call]:
+    match = dispatcher.routes.match(b"GET", path)
+    assert match is not None
+    call = dispatcher.call(path, b"", {name.replace("_", "-").encode(): text.encode() for name, text in fields.items()})
+    call.content = memoryview(b"")
+    return match, call
+
+
+def test_an_endpoint_gets_what_it_names_and_no_more(dispatcher: Dispatcher, told: Told) -> None:
+    answer = dispatcher.answer(*ask(dispatcher, "/good"))
+
+    assert (answer.status, answer.content) == (200, b"42")
+    [call] = told.answered
+    assert (call.method, call.route, call.status, call.notes) == ("GET", "/good", 200, {"asked": 21})
+
+
+def test_what_goes_wrong_is_an_answer_and_counted_as_one(dispatcher: Dispatcher, told: Told) -> None:
+    answer = dispatcher.answer(*ask(dispatcher, "/bad/luck"))
+
+    assert answer.status == 500
+    assert b"luck" not in answer.content
+    assert [(call.route, call.status) for call in told.answered] == [("/bad/{what}", 500)]
+
+
+def test_what_is_to_be_done_afterwards_is_done_once_and_after_the_answer(dispatcher: Dispatcher) -> None:
+    match, call = ask(dispatcher, "/good")
+    order: list[str] = []
+    call.afterwards(lambda: order.append("afterwards"))
+
+    dispatcher.batch.expected = 9
+    dispatcher.answer_in_turn(match, call, lambda _: order.append("answered"))
+    assert order == []
+    dispatcher.batch.finish()
+    assert order == ["answered"]
+    call.conclude()
+    call.conclude()
+
+    assert order == ["answered", "afterwards"]
+
+
+@pytest.mark.parametrize(("sent", "kept"), [("mine-7", True), ("with space", False), ('"', False), ("x" * 129, False)])
+def test_a_client_may_name_its_request(dispatcher: Dispatcher, *, sent: str, kept: bool) -> None:
+    _, call = ask(dispatcher, "/good", x_request_id=sent)
+
+    assert (call.request_id == sent.encode()) is kept
+
+
+def test_no_two_requests_have_the_same_id(dispatcher: Dispatcher) -> None:
+    ids = {dispatcher.new_request_id() for _ in range(100)} | {Dispatcher([]).new_request_id()}
+
+    assert len(ids) == 101
+
+
+def test_what_is_shed_gets_a_problem_document_with_its_id(dispatcher: Dispatcher) -> None:
+    answer = dispatcher.shed("/good", {b"x-request-id": b"mine"})
+
+    document: dict[str, Any] = orjson.loads(answer.content)
+    assert (answer.status, document["status"], document["request_id"]) == (503, 503, "mine")
+    assert (b"retry-after", b"1") in answer.headers
