@@ -23,8 +23,9 @@ from app.classifier.softmax import PIXELS, SoftmaxRegression
 from app.main import Service, create_app
 from app.settings import Settings
 
-# The same examples in each run; CI also runs with `--hypothesis-profile default --hypothesis-seed` and a new seed.
-hypothesis.settings.register_profile("repeatable", derandomize=True)
+# The same examples in each run; CI also runs with `--hypothesis-profile random --hypothesis-seed` and a new seed.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("random", deadline=None)
 hypothesis.settings.load_profile("repeatable")
 
 LABELS = (

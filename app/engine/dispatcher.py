@@ -19,6 +19,7 @@ from app.engine.access import Access
 from app.engine.admission import Gate, HeavyWork, PendingBodies, Shed
 from app.engine.calls import Answer, Call
 from app.engine.clock import Clock
+from app.engine.codings import decompress
 from app.engine.connections.crowd import Crowd
 from app.engine.limits import Limits
 from app.engine.problems import OverCapacityError, Problems, UnauthorizedError
@@ -30,6 +31,7 @@ __all__ = ["NO_SNIFFING", "Dispatcher"]
 
 _REQUEST_ID = re.compile(rb"[!#-\[\]-~]{1,128}")  # printable, and the same in JSON
 _WAITING_THREADS = 4  # threads for calls that wait for something outside this process
+_CODING = b"content-encoding"
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 _JSON = ((b"content-type", b"application/json"), NO_SNIFFING)
 
@@ -124,7 +126,7 @@ class Dispatcher:
         Raises:
             OverCapacityError: too many wait for it.
         """
-        if match.route.is_light(call, len(call.content)):
+        if _CODING not in call.header_fields and match.route.is_light(call, len(call.content)):
             return self.answer(match, call)
         work = self._waiting_work if match.route.waits else self._heavy_work
         return await work.run(partial(self.answer, match, call))
@@ -177,6 +179,8 @@ class Dispatcher:
 
     def _steps(self, match: Match, call: Call) -> Steps[Answer]:
         try:
+            if _CODING in call.header_fields:
+                call.content = decompress(call.content, call.header_fields[_CODING], match.max_bytes)
             result = match.route.run(call, match.named)
             if isinstance(result, CoroutineType):
                 result = yield from result.__await__()

@@ -21,7 +21,7 @@ from app.engine.calls import Call, DepCall
 from app.engine.limits import Limits
 from app.engine.problems import BadRequestError, RequestError
 from app.engine.routes import BodilessRoute, DirectRoute
-from app.open_inference.bodies import check_json, compress, decompress, split_body
+from app.open_inference.bodies import check_json, compress, split_body
 from app.open_inference.schemas import (
     IndexRequest,
     InferenceRequest,
@@ -58,8 +58,6 @@ class TensorRoute(DirectRoute):
     @staticmethod
     def is_light(call: Call, length: int) -> bool:
         """Short, or pixels in binary, which need no reading."""
-        if b"content-encoding" in call.header_fields:
-            return False
         json_bytes = call.header_fields.get(b"inference-header-content-length", b"")
         return length <= _LIGHT_JSON_BYTES or (
             length <= _LIGHT_BINARY_BYTES
@@ -266,11 +264,10 @@ def _infer(call: Call, parts: Parts, inferences: InferenceCounters, model: LiveM
     settings, headers = parts.settings, call.header_fields
     started = perf_counter()
     try:
-        content = decompress(call.content, headers.get(b"content-encoding", b""), settings.max_batch_bytes)
-        inference, binary = split_body(
-            content, headers.get(b"inference-header-content-length"), settings.max_json_bytes
+        inference, binary, numbers = split_body(
+            call.content, headers.get(b"inference-header-content-length"), settings.max_json_bytes
         )
-        images = read_images(inference.inputs[0], binary, settings.max_batch_images)
+        images = read_images(inference.inputs[0], binary, settings.max_batch_images, numbers)
         read = perf_counter()
         probabilities = model.probabilities(images)
         answers = Answers(probabilities, probabilities.argmax(1), model.metadata.labels)
@@ -333,7 +330,7 @@ def _response(
 
 
 def _statistics(parts: Parts, model: LiveModel) -> ModelStatistics:
-    return statistics(parts.telemetry.counted(), model.name, model.version)
+    return statistics(parts.telemetry.counted(), model.name, _as_number(model.version))
 
 
 def _index_request(content: bytes) -> IndexRequest:
@@ -341,3 +338,8 @@ def _index_request(content: bytes) -> IndexRequest:
         return IndexRequest.model_validate_json(content or b"{}")
     except ValidationError as error:
         raise BadRequestError('The body is not an index request; send {"ready": true}, or nothing.') from error
+
+
+def _as_number(version: str) -> str:
+    """As `perf_analyzer` reads versions: decimal digits."""
+    return str(int(version, 16))

@@ -36,6 +36,12 @@ class _Request(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, sent: Any) -> Any:
+        """What is null is absent, as `mlserver`'s own client sends it."""
+        return {name: value for name, value in sent.items() if value is not None} if isinstance(sent, dict) else sent
+
 
 class InputParameters(_Request):
     """How the images are sent."""

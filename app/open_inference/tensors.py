@@ -14,6 +14,7 @@ from torch import Tensor
 from app.classifier.images import to_tensor
 from app.classifier.softmax import PIXELS, SIDE
 from app.engine.problems import BadRequestError
+from app.open_inference.numbers import read_numbers
 from app.open_inference.schemas import InputTensor, OutputTensor, RequestedOutput
 from app.serving.errors import TooManyImagesError
 
@@ -39,13 +40,14 @@ class Answers(NamedTuple):
         return ((self.labels[class_id], count) for class_id, count in enumerate(counts) if count)
 
 
-def read_images(tensor: InputTensor, binary: memoryview, max_images: int) -> Tensor:
+def read_images(tensor: InputTensor, binary: memoryview, max_images: int, numbers: bytes | None = None) -> Tensor:
     """Read the request's tensor.
 
     Args:
         tensor: the input as the JSON object describes it.
         binary: all that stands behind the JSON object, little-endian.
         max_images: the most images that one request may have.
+        numbers: the tensor's values in JSON, where they were cut out of the object.
 
     Returns:
         uint8 [N, 784], values 0-255, or float32 [N, 784], values 0-1.
@@ -56,7 +58,7 @@ def read_images(tensor: InputTensor, binary: memoryview, max_images: int) -> Ten
     """
     if tensor.shape[1:] not in _IMAGE_SHAPES:
         raise BadRequestError(f"Input 'images' has shape {tensor.shape}; send [N, 28, 28], [N, 784] or [N, 1, 28, 28].")
-    buffer = _buffer(tensor, binary)
+    buffer = _buffer(tensor, binary, numbers)
     if tensor.shape[0] > max_images:
         raise TooManyImagesError(f"The request has {tensor.shape[0]:,} images; the limit is {max_images:,}.")
     images = to_tensor(buffer).view(_DTYPES[tensor.datatype]).view(-1, PIXELS)  # [N, 784]
@@ -103,7 +105,7 @@ def write_output(output: RequestedOutput, answers: Answers, *, binary: bool) -> 
     return tensor, content
 
 
-def _buffer(tensor: InputTensor, binary: memoryview) -> "bytearray | memoryview | array[Any]":
+def _buffer(tensor: InputTensor, binary: memoryview, numbers: bytes | None) -> "bytearray | memoryview | array[Any]":
     """The tensor's values in memory that is aligned, as torch wants it."""
     size = tensor.parameters.binary_data_size
     count = prod(tensor.shape)
@@ -112,7 +114,7 @@ def _buffer(tensor: InputTensor, binary: memoryview) -> "bytearray | memoryview 
             f"{len(binary):,} bytes stand behind the JSON object, but binary_data_size says {size or 0:,}."
         )
     if size is None:
-        return _array(tensor, count)
+        return _array(tensor, count, numbers)
     if tensor.data is not None:
         raise BadRequestError("Input 'images' has both data and binary_data_size; send one of them.")
     if size != count * _ITEM_SIZES[tensor.datatype]:
@@ -123,9 +125,11 @@ def _buffer(tensor: InputTensor, binary: memoryview) -> "bytearray | memoryview 
     return binary if tensor.datatype == "UINT8" else bytearray(binary)
 
 
-def _array(tensor: InputTensor, count: int) -> "array[Any]":
+def _array(tensor: InputTensor, count: int, numbers: bytes | None) -> "array[Any]":
     if tensor.data is None:
         raise BadRequestError("Input 'images' has neither data nor binary_data_size; send one of them.")
+    if numbers is not None:
+        return _counted(read_numbers(numbers, _ARRAY_TYPES[tensor.datatype], tensor.shape), tensor, count)
     values: list[Any] = tensor.data
     refusal = BadRequestError(f"Input 'images' has data other than {_RANGES[tensor.datatype]}.")
     try:
@@ -136,6 +140,10 @@ def _array(tensor: InputTensor, count: int) -> "array[Any]":
         raise refusal from error
     if bool in map(type, values):  # which array takes for 0 and 1
         raise refusal
+    return _counted(pixels, tensor, count)
+
+
+def _counted(pixels: "array[Any]", tensor: InputTensor, count: int) -> "array[Any]":
     if len(pixels) != count:
         raise BadRequestError(f"Input 'images' has {len(pixels):,} values; shape {tensor.shape} takes {count:,}.")
     return pixels

@@ -17,7 +17,7 @@ _HEAD = re.compile(
     rb"((?:\r\n%b: (?:[!-~][\t -~]*+)?+)*+)\r\n\r\n" % _NAME
 )
 _ENDS_IN_SPACE = re.compile(rb"[\t ]\r")
-_NEVER_PLAIN = frozenset({b"expect", b"proxy-connection", b"transfer-encoding", b"upgrade"})
+_NEVER_PLAIN = frozenset({b"content-encoding", b"expect", b"proxy-connection", b"transfer-encoding", b"upgrade"})
 MAX_FIELDS = 100  # of a head
 # A host as RFC 3986 writes it, and a port; a user has no place here (RFC 9110, 4.2.4).
 HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]++\]|[0-9A-Za-z\-._~!$&'()*+,;=%]*+)(?::[0-9]{0,5})?")
