@@ -111,7 +111,7 @@ def show_rows(header: Sequence[str], rows: Iterable[Sequence[str]], title: str |
     for name in header:
         table.add_column(Text(name))
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(visible(cell)) for cell in row))
     _stdout().print(table)
 
 
@@ -146,7 +146,7 @@ def show_evaluation(evaluation: Evaluation, left_out: int, *, as_json: bool) -> 
         ("samples", f"{evaluation.sample_count:,}"),
         *([("left out, as trained on", f"{left_out:,}")] if left_out else []),
         ("accuracy", f"{evaluation.accuracy:.4f} (95 % interval {low:.4f} to {high:.4f})"),
-        ("top-2 accuracy", f"{evaluation.top_2_accuracy:.4f}"),
+        *([] if evaluation.top_2_accuracy is None else [("top-2 accuracy", f"{evaluation.top_2_accuracy:.4f}")]),
         ("cross-entropy", f"{evaluation.loss:.4f} nats"),
         ("calibration error", f"{evaluation.calibration_error:.4f}"),
     ]
