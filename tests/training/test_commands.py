@@ -332,7 +332,7 @@ def test_a_small_folder_of_any_names_is_fitted_until_it_has_converged(training: 
     assert result.exit_code == 0, result.stderr
     saved = artifact.load(tmp_path / "m" / artifact.FILE_NAME)
     assert saved.metadata.labels == tuple(sorted(names))
-    assert saved.metadata.hyperparameters["epochs"] == 2000
+    assert saved.metadata.hyperparameters["epochs"] == 1000
     shown = training("evaluate", tmp_path / "m", "--dataset", f"folder:{images}").stdout
     assert all(name in shown for name in names)
 

@@ -61,6 +61,6 @@ def test_recipes_that_cannot_be_fitted_together_are_refused(other: dict[str, obj
 
 def test_few_images_are_seen_in_as_many_steps_as_the_loss_needs() -> None:
     assert Recipe().settling(57_000).epochs == 20
-    assert Recipe().settling(95).epochs == 2000
-    assert Recipe().settling(5000).epochs == 100
-    assert Recipe(batch_size=64).settling(95).epochs == 1000
+    assert Recipe().settling(95).epochs == 1000
+    assert Recipe().settling(5000).epochs == 50
+    assert Recipe(batch_size=64).settling(95).epochs == 500
