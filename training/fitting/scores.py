@@ -1,6 +1,5 @@
 """What is measured while a model is fitted."""
 
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
