@@ -203,9 +203,8 @@ def time_on_cuda(data_dir: Path, rounds: int) -> None:
     steps = Recipe().epochs * Recipe().steps_per_epoch(len(data.train))
     first, median = seconds[0], statistics.median(seconds[1:])
     print(", ".join(f"{name} {value}" for name, value in describe_device(device).items()))
-    print(
-        f"20 epochs: first run {first:.3f} s, median of {rounds} more {median:.3f} s, {1e6 * median / steps:.1f} µs a step"
-    )
+    print(f"20 epochs: first run {first:.3f} s, median of {rounds} more {median:.3f} s")
+    print(f"{1e6 * median / steps:.1f} µs a step")
     print(f"on the CPU {on_cpu.seconds:.3f} s")
     for name, one in (("CUDA", run), ("CPU", on_cpu)):
         print(f"test accuracy on {name} {evaluate(one.model, data.test, data.labels).accuracy:.4f}")

@@ -18,10 +18,11 @@ from app.classifier.metadata import Evaluation
 from training.data.datasets import Dataset
 from training.data.splits import FileSplit, Split
 from training.fitting.fit import Fit
-from training.fitting.scores import EpochScores
+from training.fitting.scores import EpochScores, complaint
 from training.fitting.sweep import Ranked
-from training.names import apart, shortened, visible
+from training.names import apart, in_shell, shortened, visible
 from training.results.measured import Measured
+from training.results.publishing import CHALLENGER, model_name
 
 __all__ = [
     "note",
@@ -57,17 +58,21 @@ def show_start(
         print_json("start", {**machine, "images": images, "left_out": left_out, "warnings": data.warnings()})
 
 
-def show_saved(folder: Path, version: str, measured: Measured, complaint: str | None, *, as_json: bool) -> None:
+def show_saved(folder: Path, version: str, measured: Measured, *, as_json: bool) -> None:
     """Say what was made, how good it is and what to do with it."""
-    evaluation = measured.evaluation
-    if complaint:
-        note(f"note: {complaint}")
+    evaluation, against = measured.evaluation, complaint(measured.history)
+    if against:
+        note(f"note: {against}")
     if as_json:
         fields = {"folder": str(folder), "version": version, "accuracy": evaluation.accuracy}
-        print_json("saved", fields | {"seconds": measured.seconds, "complaint": complaint})
+        print_json("saved", fields | {"seconds": measured.seconds, "complaint": against})
         return
     low, high = evaluation.accuracy_interval
     note(f"{visible(str(folder))}: {len(measured.history)} epochs in {measured.seconds:.1f} s, version {version}.")
+    if folder.name == CHALLENGER:
+        name = in_shell([model_name(folder)])
+        note(f"It answers nobody yet: `python -m app promote {name}` puts it into service, once labels show that it is")
+        note(f"better or with --force, and `python -m app rollback {name}` brings back the one before.")
     sys.stdout.write(f"test accuracy {evaluation.accuracy:.4f} (95 % interval {low:.4f} to {high:.4f})\n")
 
 

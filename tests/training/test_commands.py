@@ -445,3 +445,24 @@ def test_torchrun_prints_an_evaluation_once(data_dir: Path) -> None:
 
     assert result.returncode == 0, result.stderr
     assert len(result.stdout.splitlines()) == 1
+
+
+def test_a_fit_challenges_the_model_that_is_there_and_replaces_it_only_when_told(
+    training: CommandLine, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    champion = tmp_path / "models" / "fashion-mnist" / artifact.FILE_NAME
+    options = ("fit", "--data-dir", data_dir, "--epochs", "1")
+
+    training(*options)
+    before = champion.read_bytes()
+    second = training(*options, "--seed", "1")
+
+    challenger = artifact.load(champion.parent / "challenger" / artifact.FILE_NAME)
+    assert champion.read_bytes() == before
+    assert challenger.metadata.name == "fashion-mnist"
+    assert (champion.parent / "challenger" / "README.md").exists()
+    assert "`python -m app promote fashion-mnist` puts it into service" in second.stderr
+    assert "`python -m app rollback fashion-mnist` brings back" in second.stderr
+    training(*options, "--seed", "2", "--out", champion.parent)
+    assert champion.read_bytes() != before
