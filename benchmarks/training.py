@@ -3,19 +3,22 @@
     python -m benchmarks.training                          # the table; needs Fashion-MNIST in data/ and scikit-learn
     python -m benchmarks.training --sweep                  # 16 settings at once against one
     python -m benchmarks.training --images 10000000        # a generated data set, streamed from the disk
-    python -m benchmarks.training --device cuda            # the default fit on CUDA
+    python -m benchmarks.training --device cuda            # the default fit on CUDA, beside the CPU's
+    python -m benchmarks.training --command                # all that a user of `python -m training fit` waits for
 
 Course and ours take turns, so that other work on the machine slows both; times are medians over the rounds.
 """
 
 import argparse
+import json
 import platform
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
@@ -32,8 +35,9 @@ from torchvision.transforms import ToTensor
 from training.data.catalog import DataOptions, load_dataset
 from training.data.datasets import Dataset
 from training.data.splits import Split
-from training.fitting.devices import choose_threads
+from training.fitting.devices import choose_device, choose_threads, describe_device
 from training.fitting.fit import Fit
+from training.fitting.fits import Fits
 from training.fitting.recipes import Recipe
 from training.fitting.sweep import grid
 from training.results.evaluation import evaluate
@@ -65,20 +69,28 @@ def course_epochs(data_dir: Path, count: int) -> list[float]:
     return seconds
 
 
-def our_fit(data: Dataset, recipes: list[Recipe], device: torch.device = CPU) -> Fit:
+def our_fit(data: Dataset, recipe: Recipe, device: torch.device = CPU) -> Fit:
+    torch.set_num_threads(CORES)
+    choose_threads(len(data.labels))
+    return Fit(recipe, data.train, nothing_of(data), len(data.labels), device)
+
+
+def our_fits(data: Dataset, recipes: list[Recipe]) -> Fits:
     torch.set_num_threads(CORES)
     choose_threads(len(data.labels) * len(recipes))
-    assert isinstance(data.train, Split)  # noqa: S101 - Fashion-MNIST is read into memory
-    nothing = data.train.only(torch.zeros(len(data.train), dtype=torch.bool))
-    return Fit(recipes, data.train, nothing, len(data.labels), device)
+    return Fits(recipes, data.train, nothing_of(data), len(data.labels), CPU)
+
+
+def nothing_of(data: Dataset) -> Split:
+    return data.train.only(torch.zeros(len(data.train), dtype=torch.bool))
 
 
 def our_time_to_target(data_dir: Path) -> float:
     """Seconds of training until the test accuracy reaches TARGET; measuring it is not counted."""
     data = fashion_mnist(data_dir)
-    run = our_fit(data, [Recipe()])
+    run = our_fit(data, Recipe())
     for _ in run.epochs():
-        if evaluate(run.models()[0], data.test, data.labels).accuracy >= TARGET:
+        if evaluate(run.model, data.test, data.labels).accuracy >= TARGET:
             return run.seconds
     return float("inf")
 
@@ -126,7 +138,7 @@ def _with_peak(task: Callable[..., R], *arguments: object) -> tuple[R, float]:
 
 def compare(data_dir: Path, rounds: int) -> None:
     data = fashion_mnist(data_dir)
-    run = our_fit(data, [Recipe(epochs=5 * rounds)])
+    run = our_fit(data, Recipe(epochs=5 * rounds))
     ours_epochs, course, ours = run.epochs(), [], []
     for _ in range(rounds):
         course += course_epochs(data_dir, 1)
@@ -146,7 +158,7 @@ def compare(data_dir: Path, rounds: int) -> None:
 def compare_sweep(data_dir: Path, rounds: int) -> None:
     data = fashion_mnist(data_dir)
     settings = grid(Recipe(epochs=rounds), [0.03, 0.1, 0.2, 0.4], [0, 1e-5, 1e-4, 1e-3], [0])
-    one, sixteen = our_fit(data, settings[:1]), our_fit(data, settings)
+    one, sixteen = our_fits(data, settings[:1]), our_fits(data, settings)
     pairs = list(zip(_seconds(one, 10), _seconds(sixteen, 160), strict=True))
     single, many = (statistics.median(seconds) for seconds in zip(*pairs, strict=True))
     print(f"one setting {single:.3f} s per epoch, 16 settings {many:.3f} s: {many / single:.1f} times")
@@ -171,21 +183,58 @@ def stream(count: int) -> None:
 def stream_epoch(folder: Path) -> None:
     choose_threads(10)
     data = load_dataset(DataOptions(f"npy:{folder}", folder, 0.001, stream=True))
-    nothing = data.train.only(torch.zeros(len(data.train), dtype=torch.bool))
-    [scores] = Fit([Recipe(epochs=1)], data.train, nothing, 10, CPU).epochs()
+    [scores] = Fit(Recipe(epochs=1), data.train, nothing_of(data), 10, CPU).epochs()
     print(f"{len(data.train):,} images in {scores.seconds:.1f} s, {len(data.train) / scores.seconds:,.0f} per second")
 
 
-def time_on_cuda(data_dir: Path) -> None:
-    data = fashion_mnist(data_dir)
-    for _ in range(3):
-        run = our_fit(data, [replace(Recipe(), epochs=20)], torch.device("cuda"))
+def time_on_cuda(data_dir: Path, rounds: int) -> None:
+    """The default fit on CUDA: how long, how good, and how far from the CPU's weights."""
+    data, device = fashion_mnist(data_dir), choose_device("cuda")
+    on_cpu = our_fit(data, Recipe())
+    on_cpu.finish()
+    seconds = []
+    for _ in range(1 + rounds):
+        run = our_fit(data, Recipe(), device)
+        torch.cuda.synchronize()
         start = time.perf_counter()
         run.finish()
-        print(f"{torch.cuda.get_device_name()}: 20 epochs in {time.perf_counter() - start:.3f} s")
+        torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - start)
+    steps = Recipe().epochs * Recipe().steps_per_epoch(len(data.train))
+    first, median = seconds[0], statistics.median(seconds[1:])
+    print(", ".join(f"{name} {value}" for name, value in describe_device(device).items()))
+    print(f"20 epochs: first run {first:.3f} s, median of {rounds} more {median:.3f} s")
+    print(f"{1e6 * median / steps:.1f} µs a step")
+    print(f"on the CPU {on_cpu.seconds:.3f} s")
+    for name, one in (("CUDA", run), ("CPU", on_cpu)):
+        print(f"test accuracy on {name} {evaluate(one.model, data.test, data.labels).accuracy:.4f}")
+    print(f"largest difference of a weight {float((run.model.weight - on_cpu.model.weight).abs().max()):.1e}")
 
 
-def _seconds(run: Fit, columns: int) -> Iterator[float]:
+def time_command(data_dir: Path, rounds: int) -> None:
+    """Seconds from the start of `python -m training fit` to its end, and of its fit alone."""
+    whole, fits = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        command = [
+            sys.executable,
+            "-m",
+            "training",
+            "fit",
+            "--data-dir",
+            str(data_dir),
+            "--json",
+            "--out",
+            f"{folder}/m",
+        ]
+        for _ in range(rounds):
+            start = time.perf_counter()
+            printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603 - our own
+            whole.append(time.perf_counter() - start)
+            fits.append(json.loads(printed.splitlines()[-1])["seconds"])
+    print(f"python -m training fit: {statistics.median(whole):.2f} s, of which the fit {statistics.median(fits):.2f} s")
+
+
+def _seconds(run: Fits, columns: int) -> Iterator[float]:
     """The seconds of each epoch, trained with the threads that suit its columns."""
     epochs = run.epochs()
     while True:
@@ -194,7 +243,7 @@ def _seconds(run: Fit, columns: int) -> Iterator[float]:
         scores = next(epochs, None)
         if scores is None:
             return
-        yield scores.seconds
+        yield scores[0].seconds
 
 
 def _timed(task: Callable[[], object]) -> float:
@@ -209,6 +258,7 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--sweep", action="store_true")
     parser.add_argument("--images", type=int)
+    parser.add_argument("--command", action="store_true")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     options = parser.parse_args()
     print(f"{platform.machine()}, {CORES} cores, torch {torch.__version__}\n")
@@ -217,6 +267,8 @@ if __name__ == "__main__":
     elif options.sweep:
         compare_sweep(options.data_dir, options.rounds)
     elif options.device == "cuda":
-        time_on_cuda(options.data_dir)
+        time_on_cuda(options.data_dir, options.rounds)
+    elif options.command:
+        time_command(options.data_dir, options.rounds)
     else:
         compare(options.data_dir, options.rounds)

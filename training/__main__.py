@@ -1,7 +1,8 @@
 """`python -m training`: the command line.
 
 python -m training datasets                   # what --dataset takes
-python -m training fit                        # Fashion-MNIST with the defaults, into models/fashion-mnist
+python -m training fit                        # Fashion-MNIST with the defaults, into models/fashion-mnist, or as the
+                                              # challenger of the model that is there
 python -m training fit --epochs 10 --lr 0.1 --momentum 0 --weight-decay 0 --schedule constant --validation 0
                                               # that is the course's own recipe
 python -m training fit --resume               # go on after an interruption
@@ -48,7 +49,10 @@ DatasetName = Annotated[str, typer.Option("--dataset", help="see `python -m trai
 DataDir = Annotated[Path, typer.Option(help="where data sets lie and are downloaded to")]
 TestSize = Annotated[float, typer.Option(help="share for the test set, where folder: or npy: bring none")]
 SkipUnreadable = Annotated[bool, typer.Option("--skip-unreadable", help="leave out image files that can't be read")]
-Out = Annotated[Path | None, typer.Option(help="the model's folder", show_default="models/<dataset>")]
+Out = Annotated[
+    Path | None,
+    typer.Option(help="the model's folder", show_default="models/<dataset>, or its challenger/ where there is a model"),
+]
 Epochs = Annotated[
     int | None, typer.Option(help="passes over the training data", show_default="20, or more where images are few")
 ]

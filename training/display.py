@@ -18,10 +18,11 @@ from app.classifier.metadata import Evaluation
 from training.data.datasets import Dataset
 from training.data.splits import FileSplit, Split
 from training.fitting.fit import Fit
-from training.fitting.scores import EpochScores
+from training.fitting.scores import EpochScores, complaint
 from training.fitting.sweep import Ranked
-from training.names import apart, shortened, visible
+from training.names import apart, in_shell, shortened, visible
 from training.results.measured import Measured
+from training.results.publishing import CHALLENGER, model_name
 
 __all__ = [
     "note",
@@ -57,17 +58,21 @@ def show_start(
         print_json("start", {**machine, "images": images, "left_out": left_out, "warnings": data.warnings()})
 
 
-def show_saved(folder: Path, version: str, measured: Measured, complaint: str | None, *, as_json: bool) -> None:
+def show_saved(folder: Path, version: str, measured: Measured, *, as_json: bool) -> None:
     """Say what was made, how good it is and what to do with it."""
-    evaluation = measured.evaluation
-    if complaint:
-        note(f"note: {complaint}")
+    evaluation, against = measured.evaluation, complaint(measured.history)
+    if against:
+        note(f"note: {against}")
     if as_json:
         fields = {"folder": str(folder), "version": version, "accuracy": evaluation.accuracy}
-        print_json("saved", fields | {"seconds": measured.seconds, "complaint": complaint})
+        print_json("saved", fields | {"seconds": measured.seconds, "complaint": against})
         return
     low, high = evaluation.accuracy_interval
     note(f"{visible(str(folder))}: {len(measured.history)} epochs in {measured.seconds:.1f} s, version {version}.")
+    if folder.name == CHALLENGER:
+        name = in_shell([model_name(folder)])
+        note(f"It answers nobody yet: `python -m app promote {name}` puts it into service, once labels show that it is")
+        note(f"better or with --force, and `python -m app rollback {name}` brings back the one before.")
     sys.stdout.write(f"test accuracy {evaluation.accuracy:.4f} (95 % interval {low:.4f} to {high:.4f})\n")
 
 
@@ -111,7 +116,7 @@ def show_rows(header: Sequence[str], rows: Iterable[Sequence[str]], title: str |
     for name in header:
         table.add_column(Text(name))
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(visible(cell)) for cell in row))
     _stdout().print(table)
 
 
@@ -146,7 +151,7 @@ def show_evaluation(evaluation: Evaluation, left_out: int, *, as_json: bool) -> 
         ("samples", f"{evaluation.sample_count:,}"),
         *([("left out, as trained on", f"{left_out:,}")] if left_out else []),
         ("accuracy", f"{evaluation.accuracy:.4f} (95 % interval {low:.4f} to {high:.4f})"),
-        ("top-2 accuracy", f"{evaluation.top_2_accuracy:.4f}"),
+        *([] if evaluation.top_2_accuracy is None else [("top-2 accuracy", f"{evaluation.top_2_accuracy:.4f}")]),
         ("cross-entropy", f"{evaluation.loss:.4f} nats"),
         ("calibration error", f"{evaluation.calibration_error:.4f}"),
     ]

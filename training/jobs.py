@@ -19,11 +19,10 @@ from training.fitting.devices import choose_device, choose_threads, describe_dev
 from training.fitting.fit import Fit
 from training.fitting.processes import Processes, join, leads
 from training.fitting.recipes import Recipe
-from training.fitting.scores import complaint
 from training.names import in_shell
 from training.results.evaluation import evaluate
 from training.results.measured import Measured
-from training.results.publishing import Origin, claim, publish
+from training.results.publishing import CHALLENGER, Origin, claim, publish
 
 __all__ = ["Job"]
 
@@ -80,7 +79,7 @@ class Job:
             of_seeds = [measured.evaluation.accuracy, *accuracies] if further_seeds else []
             version = publish(folder, measured, task.data, self._origin(task, machine, of_seeds))
             (folder / FILE_NAME).unlink(missing_ok=True)
-            display.show_saved(folder, version, measured, complaint(measured.history), as_json=self.as_json)
+            display.show_saved(folder, version, measured, as_json=self.as_json)
 
     def _load(self, processes: Processes) -> _Task:
         with processes.first_here_goes_first():
@@ -92,10 +91,11 @@ class Job:
         return _Task(recipe, data, train, validation, fingerprint, purpose_of(recipe, self.validation, fingerprint))
 
     def _folder(self, data: Dataset) -> Path:
+        """Where the model goes: unless told, it takes no other's place, and challenges the one that is there."""
         folder = (self.out or Path("models") / data.name).expanduser()
         if not is_text(folder.resolve().name):
             raise TrainingError(f"--out {str(folder)!r}: the folder's name is the model's, and it is not UTF-8.")
-        return folder
+        return folder / CHALLENGER if self.out is None and (folder / artifact.FILE_NAME).exists() else folder
 
     def _fit(self, folder: Path, task: _Task, device: torch.device, processes: Processes) -> Fit:
         """Train all epochs; what an interruption leaves is a checkpoint of the last whole one."""
@@ -138,15 +138,11 @@ class Job:
         """Whether there is nothing to resume, as the model is there."""
         if not (self.resume and leads()) or (folder / FILE_NAME).exists():
             return False
-        try:
-            found = artifact.load(folder / artifact.FILE_NAME).metadata
-        except ModelFileError:
-            return False
-        made_by = found.hyperparameters | {"seed": found.seed, "data": found.dataset_fingerprint}
-        if made_by != {name: value for name, value in task.purpose.items() if value is not None}:
-            return False
-        display.note(f"{folder} is finished: its model was fitted with these options to these data.")
-        return True
+        for place in [folder, folder.parent] if folder.name == CHALLENGER else [folder]:
+            if _is_model_of(place / artifact.FILE_NAME, task.purpose):
+                display.note(f"{place} is finished: its model was fitted with these options to these data.")
+                return True
+        return False
 
     def _further_seeds(self) -> list[int]:
         """Each makes a recipe before anything is trained: one may be out of range."""
@@ -168,3 +164,13 @@ class Job:
             seed_accuracies=tuple(seed_accuracies),
             license=self.license,
         )
+
+
+def _is_model_of(path: Path, purpose: Purpose) -> bool:
+    """Whether a model file was made by a fit of these options to these data."""
+    try:
+        found = artifact.load(path).metadata
+    except ModelFileError:
+        return False
+    made_by = found.hyperparameters | {"seed": found.seed, "data": found.dataset_fingerprint}
+    return made_by == {name: value for name, value in purpose.items() if value is not None}

@@ -3,14 +3,22 @@
 import json
 import os
 import resource
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from app.classifier import artifact
-from tests.conftest import make_metadata, make_model
-from tests.training.conftest import CommandLine
+from tests.conftest import REPOSITORY, make_metadata, make_model
+from tests.training.conftest import CommandLine, Outcome, make_split
+from training import display
+from training.data.datasets import digests
+from training.data.splits import Split
 from training.results.report import PICTURES
 
 
@@ -222,3 +230,239 @@ def test_without_data_and_network_the_message_says_what_to_put_where(
     assert result.exit_code == 2
     assert len(result.stderr.splitlines()) == 1
     assert f"copy {tmp_path}/FashionMNIST/raw from there" in result.stderr
+
+
+def write_folder(folder: Path, count: int, seed: int = 0, names: tuple[str, ...] = ("ex", "why")) -> Path:
+    """Noise, of which nothing can be learnt but by heart."""
+    generator = torch.Generator().manual_seed(seed)
+    for number in range(count):
+        path = folder / names[number % len(names)] / f"{seed}-{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = torch.randint(0, 256, (784,), generator=generator, dtype=torch.uint8)
+        Image.frombytes("L", (28, 28), pixels.numpy().tobytes()).save(path)
+    return folder
+
+
+def accuracy(result: Outcome) -> float:
+    assert result.exit_code == 0, result.stderr
+    return float(json.loads(result.stdout)["accuracy"])
+
+
+def test_no_model_is_measured_on_what_it_was_trained_on(training: CommandLine, tmp_path: Path) -> None:
+    images = write_folder(tmp_path / "noise", 240)
+    dataset, model = ("--dataset", f"folder:{images}"), tmp_path / "m"
+    assert training("fit", *dataset, "--out", model, "--validation", "0.1").exit_code == 0
+    stated = artifact.load(model / artifact.FILE_NAME).metadata.evaluation
+
+    again = training("evaluate", model, *dataset, "--json")
+    write_folder(images, 2, seed=1)
+    with_two_more = training("evaluate", model, *dataset, "--json")
+
+    assert accuracy(again) == stated.accuracy
+    assert json.loads(again.stdout)["left_out"] == 200
+    assert json.loads(with_two_more.stdout)["sample_count"] == 42
+    assert accuracy(with_two_more) < 0.7
+    assert accuracy(training("evaluate", model, *dataset, "--whole", "--json")) > 0.85
+
+
+def test_a_folder_of_new_images_is_measured_whole_also_if_it_lacks_a_class(
+    training: CommandLine, tmp_path: Path
+) -> None:
+    images, model = write_folder(tmp_path / "noise", 60), tmp_path / "m"
+    training("fit", "--dataset", f"folder:{images}", "--out", model, "--epochs", "1", "--validation", "0.1")
+    new = write_folder(tmp_path / "new", 7, seed=2, names=("why",))
+
+    result = training("evaluate", model, "--dataset", f"folder:{new}", "--json")
+
+    found = json.loads(result.stdout)
+    assert (found["sample_count"], found["left_out"]) == (7, 0)
+    assert [one["sample_count"] for one in found["classes"]] == [0, 7]
+
+
+def test_images_that_the_model_was_trained_on_alone_are_refused(training: CommandLine, tmp_path: Path) -> None:
+    images, model = write_folder(tmp_path / "noise", 60), tmp_path / "m"
+    training("fit", "--dataset", f"folder:{images}", "--out", model, "--epochs", "1", "--validation", "0.1")
+    for path in images.rglob("*.png"):
+        pixels = torch.frombuffer(bytearray(Image.open(path).tobytes()), dtype=torch.uint8)
+        known = artifact.load(model / artifact.FILE_NAME).trained_on
+        assert known is not None
+        if not torch.isin(digests(Split(pixels[None], torch.zeros(1))), known).any():
+            path.unlink()
+
+    result = training("evaluate", model, "--dataset", f"folder:{images}")
+
+    assert result.exit_code == 2
+    assert "was trained on all 50 images of noise" in result.stderr
+
+
+def test_an_older_model_file_is_not_measured_on_what_it_may_have_been_trained_on(
+    training: CommandLine, tmp_path: Path
+) -> None:
+    artifact.save(tmp_path / artifact.FILE_NAME, make_model(("ex", "why")), make_metadata(labels=("ex", "why")))
+    dataset = f"folder:{write_folder(tmp_path / 'noise', 20)}"
+
+    refused = training("evaluate", tmp_path, "--dataset", dataset)
+    whole = training("evaluate", tmp_path, "--dataset", dataset, "--whole", "--json")
+
+    assert "does not say which images it was trained on" in refused.stderr
+    assert json.loads(whole.stdout)["sample_count"] == 20
+
+
+@pytest.mark.parametrize("count", [180, 5000])
+def test_a_stream_ends_with_the_weights_of_memory(training: CommandLine, tmp_path: Path, count: int) -> None:
+    split = make_split(count)
+    np.save(tmp_path / "images.npy", split.pixels.view(-1, 28, 28).numpy())
+    np.save(tmp_path / "labels.npy", split.class_ids.numpy())
+    options = ("fit", "--dataset", f"npy:{tmp_path}", "--epochs", "3", "--validation", "0.1", "--out")
+
+    for name, stream in (("memory", ()), ("stream", ("--stream",))):
+        assert training(*options, tmp_path / name, *stream).exit_code == 0
+
+    memory, stream_ = (artifact.load(tmp_path / name / artifact.FILE_NAME) for name in ("memory", "stream"))
+    assert torch.equal(memory.model.weight, stream_.model.weight)
+    assert memory.metadata.evaluation == stream_.metadata.evaluation
+
+
+def test_a_small_folder_of_any_names_is_fitted_until_it_has_converged(training: CommandLine, tmp_path: Path) -> None:
+    names = ("Ba$$in", "水", ":smile:", "[b]x", "e\u0301", "a|b")
+    images = write_folder(tmp_path / "an $odd$ :name:", 120, names=names)
+
+    result = training("fit", "--dataset", f"folder:{images}", "--out", tmp_path / "m", "--validation", "0")
+
+    assert result.exit_code == 0, result.stderr
+    saved = artifact.load(tmp_path / "m" / artifact.FILE_NAME)
+    assert saved.metadata.labels == tuple(sorted(names))
+    assert saved.metadata.hyperparameters["epochs"] == 1000
+    shown = training("evaluate", tmp_path / "m", "--dataset", f"folder:{images}").stdout
+    assert all(name in shown for name in names)
+
+
+def test_a_finished_run_is_not_fitted_again_by_resume(training: CommandLine, data_dir: Path, tmp_path: Path) -> None:
+    options = ("fit", "--data-dir", data_dir, "--out", tmp_path / "m", "--epochs", "2")
+    training(*options)
+    before = (tmp_path / "m" / artifact.FILE_NAME).stat().st_mtime_ns
+
+    same, other = training(*options, "--resume"), training(*options, "--resume", "--lr", "0.2")
+
+    assert "is finished: its model was fitted with these options" in same.stderr
+    assert (same.exit_code, other.exit_code) == (0, 0)
+    assert "has no checkpoint: the fit starts with its first epoch" in other.stderr
+    assert (tmp_path / "m" / artifact.FILE_NAME).stat().st_mtime_ns > before
+
+
+def test_an_interrupted_fit_goes_on(
+    training: CommandLine, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ("fit", "--data-dir", data_dir, "--epochs", "6", "--json", "--out")
+    printed = sys.stdout.write
+    training(*options, tmp_path / "undisturbed")
+
+    def interrupt(text: str) -> int:
+        if '"epoch": 3' in text:
+            os.kill(os.getpid(), signal.SIGINT)
+        return printed(text)
+
+    monkeypatch.setattr(display, "print_json", lambda event, fields: interrupt(json.dumps({"event": event, **fields})))
+    interrupted = training(*options, tmp_path / "m")
+    monkeypatch.undo()
+    resumed = training(*options, tmp_path / "m", "--resume")
+
+    assert interrupted.exit_code == 130
+    assert resumed.exit_code == 0
+    epochs = [json.loads(line)["epoch"] for line in resumed.stdout.splitlines() if '"epoch":' in line]
+    assert epochs == [4, 5, 6]
+    one, other = (artifact.load(tmp_path / name / artifact.FILE_NAME).model for name in ("undisturbed", "m"))
+    assert torch.equal(one.weight, other.weight)
+
+
+def test_a_last_seed_out_of_range_is_refused_before_anything_is_read(training: CommandLine, tmp_path: Path) -> None:
+    result = training("fit", "--data-dir", tmp_path, "--seed", "4294967295", "--seeds", "2")
+
+    assert result.exit_code == 2
+    assert "--seed 4294967296" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sweep_that_diverges_prints_json(training: CommandLine, data_dir: Path) -> None:
+    result = training("sweep", "--data-dir", data_dir, "--epochs", "2", "--lr", "1e30,0.1", "--json")
+
+    settings = [json.loads(line, parse_constant=pytest.fail) for line in result.stdout.splitlines()]
+    assert settings[-1]["loss"] is None
+
+
+def test_a_path_that_is_not_utf8_is_written_as_a_shell_reads_it(
+    training: CommandLine, data_dir: Path, tmp_path: Path
+) -> None:
+    odd = tmp_path / os.fsdecode(b"data\xff")
+    data_dir.rename(odd)
+
+    result = training("fit", "--data-dir", odd, "--out", tmp_path / "m", "--epochs", "1")
+
+    assert result.exit_code == 0, result.stderr
+    assert f"--data-dir $'{tmp_path}/data\\xff'" in (tmp_path / "m" / "README.md").read_text()
+
+
+def test_the_folder_one_stands_in_keeps_its_readme(
+    training: CommandLine, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "README.md").write_text("mine")
+    monkeypatch.chdir(tmp_path)
+
+    for out in ("", "."):
+        result = training("fit", "--data-dir", data_dir, "--out", out, "--epochs", "1")
+
+        assert result.exit_code == 2
+        assert "README.md was not written by a fit" in result.stderr
+    assert (tmp_path / "README.md").read_text() == "mine"
+
+
+@pytest.mark.slow
+def test_a_terminal_of_another_encoding_gets_replacements(tmp_path: Path) -> None:
+    images = write_folder(tmp_path / "noise", 60, names=("水", "é"))
+    command = [sys.executable, "-m", "training", "fit", "--dataset", f"folder:{images}", "--epochs", "1", "--out"]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "TERM": "dumb"}
+
+    for arguments in ([*command, str(tmp_path / "m")], [*command[:3], "evaluate", str(tmp_path / "m"), *command[4:6]]):
+        result = subprocess.run(
+            arguments, env=environment, cwd=REPOSITORY, capture_output=True, check=False, encoding="ascii"
+        )
+        assert result.returncode == 0, result.stderr
+        assert "Traceback" not in result.stderr
+    assert "?" in result.stdout
+
+
+@pytest.mark.slow
+def test_torchrun_prints_an_evaluation_once(data_dir: Path) -> None:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "training"]
+
+    result = subprocess.run(
+        [*launcher, "evaluate", str(REPOSITORY / "models" / "fashion-mnist"), "--data-dir", str(data_dir), "--json"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert result.returncode == 0, result.stderr
+    assert len(result.stdout.splitlines()) == 1
+
+
+def test_a_fit_challenges_the_model_that_is_there_and_replaces_it_only_when_told(
+    training: CommandLine, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    champion = tmp_path / "models" / "fashion-mnist" / artifact.FILE_NAME
+    options = ("fit", "--data-dir", data_dir, "--epochs", "1")
+
+    training(*options)
+    before = champion.read_bytes()
+    second = training(*options, "--seed", "1")
+
+    challenger = artifact.load(champion.parent / "challenger" / artifact.FILE_NAME)
+    assert champion.read_bytes() == before
+    assert challenger.metadata.name == "fashion-mnist"
+    assert (champion.parent / "challenger" / "README.md").exists()
+    assert "`python -m app promote fashion-mnist` puts it into service" in second.stderr
+    assert "`python -m app rollback fashion-mnist` brings back" in second.stderr
+    training(*options, "--seed", "2", "--out", champion.parent)
+    assert champion.read_bytes() != before

@@ -9,7 +9,7 @@ from training.errors import RecipeError
 
 __all__ = ["ClassWeights", "Recipe", "Schedule", "shared"]
 
-_LEAST_STEPS = 2000  # of a fit whose epochs nobody has chosen; docs/decisions/training-defaults.md
+_LEAST_STEPS = 1000  # of a fit whose epochs nobody has chosen; docs/decisions/training-defaults.md
 
 
 class Schedule(StrEnum):

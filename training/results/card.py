@@ -33,8 +33,7 @@ Softmax regression (multinomial logistic regression) on the pixels of 28×28 gra
 | on the {sample_count:,} test images | |
 | --- | --- |
 | accuracy | {accuracy:.4f} (95 % interval {low:.4f} to {high:.4f}) |
-{seeds}| top-2 accuracy | {top_2_accuracy:.4f} |
-| cross-entropy | {loss:.4f} nats |
+{seeds}{top_2}| cross-entropy | {loss:.4f} nats |
 | expected calibration error | {calibration_error:.4f} |
 {guard}
 {coverages}{pictures}
@@ -101,7 +100,7 @@ def render_card(metadata: Metadata, data: Dataset, *, command: str, seconds: flo
         versions=_listed(metadata.library_versions),
         machine=_listed(metadata.machine),
         seeds=_over_seeds(metadata.seed_accuracies),
-        top_2_accuracy=evaluation.top_2_accuracy,
+        top_2="" if evaluation.top_2_accuracy is None else f"| top-2 accuracy | {evaluation.top_2_accuracy:.4f} |\n",
         pictures="\n\n".join(f"![{text}](report/{name})\n\n{text}." for name, text in pictures.items()),
         seconds=seconds,
         created_at=f"{metadata.created_at:%Y-%m-%d %H:%M} UTC",

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from functools import cache
 
 from matplotlib import rc_context
-from matplotlib.font_manager import findfont, fontManager
+from matplotlib.font_manager import FontProperties, findfont, fontManager
 from matplotlib.ft2font import FT2Font
 
 from training.names import shortened, visible
@@ -13,6 +13,7 @@ from training.names import shortened, visible
 __all__ = ["drawable", "fonts_for"]
 
 _OWN = "DejaVu Sans"  # comes with matplotlib
+_PLACEHOLDERS = "Last Resort"  # a font of boxes, which comes with matplotlib too
 _MAX_LENGTH = 28  # characters of a name in a picture
 
 
@@ -28,14 +29,15 @@ def drawable(name: str) -> str:
     shown = shortened(visible(name), _MAX_LENGTH)
     lacking = _lacking(shown)
     for font in _further_fonts(shown):
-        lacking -= _characters(findfont(font))
+        lacking -= _characters(findfont(FontProperties(family=[font])))
     return "".join(f"U+{ord(one):04X}" if ord(one) in lacking else one for one in shown)
 
 
 def _further_fonts(text: str) -> list[str]:
     """Families that have characters which matplotlib's own font lacks."""
     lacking, found = _lacking(text), []
-    for font in fontManager.ttflist if lacking else ():
+    real = (font for font in fontManager.ttflist if not font.name.startswith(_PLACEHOLDERS))
+    for font in real if lacking else ():
         here = lacking & _characters(font.fname)
         if here:
             found.append(font.name)

@@ -23,8 +23,9 @@ from training.results import card
 from training.results.measured import Measured
 from training.results.report import MISTAKES, PICTURES, WRITER, render_report
 
-__all__ = ["Origin", "claim", "publish"]
+__all__ = ["CHALLENGER", "Origin", "claim", "model_name", "publish"]
 
+CHALLENGER = "challenger"  # folder in a model's folder, of the one that is to prove itself
 _MOST_KNOWN = 1_000_000  # training images that a model file knows each of: 8 MB
 
 
@@ -49,7 +50,7 @@ def publish(folder: Path, measured: Measured, data: Dataset, origin: Origin) -> 
     Raises:
         OSError: something can't be written; existing files stay whole.
     """
-    metadata = _metadata(folder.resolve().name, measured, data, origin)
+    metadata = _metadata(model_name(folder), measured, data, origin)
     known = digests(data.train) if len(data.train) <= _MOST_KNOWN else None
     content = artifact.serialize(measured.model, metadata, measured.pixel_statistics, measured.conformal, known)
     report = render_report(measured.model, measured.history, measured.evaluation, data.test, measured.logits)
@@ -61,6 +62,12 @@ def publish(folder: Path, measured: Measured, data: Dataset, origin: Origin) -> 
         | {folder / artifact.FILE_NAME: content}
     )
     return artifact.version_of(content)
+
+
+def model_name(folder: Path) -> str:
+    """The folder's name; a challenger has that of the model it challenges."""
+    place = folder.resolve()
+    return place.parent.name if place.name == CHALLENGER else place.name
 
 
 def claim(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
+from app.classifier.images import read_pixels
+from app.classifier.preparation import Preparation
 from tests.training.conftest import make_split, write_idx
 from training.data.catalog import DataOptions, entries, load_dataset
-from training.data.datasets import Dataset
+from training.data.datasets import Dataset, LeftOut
 from training.errors import DataError
 from training.data.splits import BLOCK, FileSplit, Split
 
@@ -116,6 +119,106 @@ def test_an_archive_is_not_taken_for_an_array(tmp_path: Path) -> None:
 
     with pytest.raises(DataError, match=r"images\.npy is an archive"):
         load(f"npy:{tmp_path}")
+
+
+@pytest.mark.parametrize("names", [("training", "testing"), ("train", "val"), ("Train", "Test"), ("train",)])
+def test_parts_under_other_names_are_named_with_what_to_do(tmp_path: Path, names: tuple[str, ...]) -> None:
+    for name in names:
+        write_images(tmp_path / name, make_split(6, class_count=2), ("ex", "why"))
+
+    with pytest.raises(DataError, match=f"{names[0]}.* look like parts of a data set.*name the") as refused:
+        load(f"folder:{tmp_path}")
+
+    assert "--skip-unreadable" not in str(refused.value)
+
+
+def test_a_class_may_be_called_test(tmp_path: Path) -> None:
+    write_images(tmp_path, make_split(20, class_count=2), ("test", "val"))
+
+    assert load(f"folder:{tmp_path}").labels == ("test", "val")
+
+
+def test_a_third_part_is_not_used_without_a_word(tmp_path: Path) -> None:
+    for name in ("train", "test", "val"):
+        write_images(tmp_path / name, make_split(6, class_count=2), ("ex", "why"))
+
+    assert "['val'], which are not used" in " ".join(load(f"folder:{tmp_path}").warnings())
+
+
+def test_a_named_pipe_and_a_folder_are_not_waited_for(tmp_path: Path) -> None:
+    write_images(tmp_path, make_split(20, class_count=2), ("ex", "why"))
+    os.mkfifo(tmp_path / "ex" / "pipe.png")
+    (tmp_path / "why" / "inner").mkdir()
+
+    with pytest.raises(DataError, match=r"2 of 22 files .*pipe\.png is no file"):
+        load(f"folder:{tmp_path}")
+    assert len(load(f"folder:{tmp_path}", skip_unreadable=True).train) == 16
+
+
+def test_an_error_names_the_class(tmp_path: Path) -> None:
+    write_images(tmp_path, make_split(2, class_count=2), ("ex", "why"))
+
+    with pytest.raises(DataError, match="the class 'ex' has 1 image, too few for --test-size"):
+        load(f"folder:{tmp_path}")
+
+
+def test_names_that_look_alike_are_shown_apart(tmp_path: Path) -> None:
+    names = (unicodedata.normalize("NFC", "é"), unicodedata.normalize("NFD", "é"))
+    write_images(tmp_path, make_split(20, class_count=2), names)
+
+    [warning] = load(f"folder:{tmp_path}").warnings()
+
+    assert "\\xe9" in warning
+    assert "e\\u0301" in warning
+
+
+def test_what_was_left_out_is_told_by_class_and_reason(tmp_path: Path) -> None:
+    write_images(tmp_path, make_split(20, class_count=2), ("ex", "why"))
+    (tmp_path / "ex" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    for number in range(2):
+        Image.new("L", (64, 48)).save(tmp_path / "why" / f"large{number}.png")
+
+    data = load(f"folder:{tmp_path}", skip_unreadable=True)
+
+    assert data.left_out == (LeftOut("ex", "damaged", 1), LeftOut("why", "not 28×28", 2))
+    [warning] = data.warnings()
+    assert warning == "3 of 23 files were left out, 13% of all: 1 of 'ex': damaged; 2 of 'why': not 28×28."
+
+
+def test_images_of_any_size_are_read_as_the_service_reads_them(tmp_path: Path) -> None:
+    for label, shade in (("ex", 40), ("why", 200)):
+        (tmp_path / label).mkdir()
+        for number in range(10):
+            Image.new("RGB", (120, 90), (shade + number,) * 3).save(tmp_path / label / f"{number}.jpg")
+    preparation = Preparation(resize=True, invert=True)
+
+    data = load(f"folder:{tmp_path}", preparation=preparation)
+
+    assert isinstance(data.train, Split)
+    content = (tmp_path / "ex" / "0.jpg").read_bytes()
+    served = torch.frombuffer(bytearray(read_pixels(content, resize=True, invert=True)), dtype=torch.uint8)
+    assert any(torch.equal(row, served) for split in (data.train, data.test) for row in split.pixels)  # type: ignore[union-attr]
+    assert data.preparation == preparation
+
+
+def test_only_image_files_are_prepared(tmp_path: Path) -> None:
+    write_npy(tmp_path, make_split(30, class_count=3))
+
+    with pytest.raises(DataError, match="--resize, --invert and --center are for folder: data sets"):
+        load(f"npy:{tmp_path}", preparation=Preparation(resize=True))
+
+
+def test_pixels_of_0_and_1_only_are_warned_of(tmp_path: Path) -> None:
+    write_npy(tmp_path, Split(make_split(30, class_count=3).pixels % 2, torch.arange(30) % 3))
+
+    assert "All pixels are 0 or 1" in " ".join(load(f"npy:{tmp_path}").warnings())
+
+
+def test_the_home_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_npy(tmp_path / "parts", make_split(30, class_count=3))
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    assert load("npy:~/parts").name == "parts"
 
 
 def test_only_arrays_are_streamed(tmp_path: Path) -> None:

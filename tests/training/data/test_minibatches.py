@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.training.conftest import make_split
-from training.data.minibatches import Minibatches, minibatches
+from training.data.minibatches import POOL, Minibatches, minibatches
 from training.data.splits import BLOCK, FileSplit, Split
 
 CPU = torch.device("cpu")
@@ -57,6 +57,37 @@ def test_every_chunk_but_the_last_holds_whole_minibatches(source: Minibatches) -
     *chunks, _ = (len(class_ids) for _, class_ids in source.chunks())
 
     assert all(length % 64 == 0 for length in chunks)
+
+
+@pytest.mark.parametrize(("count", "batch_size"), [(1, 1), (180, 256), (4097, 64), (POOL, 5000), (132_072, 60_000)])
+def test_a_stream_gives_the_minibatches_of_memory(count: int, batch_size: int, tmp_path: Path) -> None:
+    pixels = torch.randint(0, 256, (count, 784), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    (tmp_path / "images").write_bytes(pixels.numpy().tobytes())
+    splits = (
+        Split(pixels, torch.arange(count)),
+        FileSplit(tmp_path / "images", 0, torch.arange(count), torch.arange(count)),
+    )
+    memory, stream = (minibatches(split, min(batch_size, count), 0, CPU) for split in splits)
+
+    for epoch in (1, 2):
+        for source in (memory, stream):
+            source.shuffle(epoch)
+        for (pixels_of_one, ids_of_one), (pixels_of_other, ids_of_other) in zip(
+            memory.chunks(), stream.chunks(), strict=True
+        ):
+            assert torch.equal(ids_of_one, ids_of_other)
+            assert torch.equal(pixels_of_one, pixels_of_other)
+
+
+def test_pools_of_a_file_sorted_by_class_have_all_classes() -> None:
+    count, class_count = 3 * POOL, 10
+    source = minibatches(Split(torch.zeros(count, 784, dtype=torch.uint8), torch.arange(count)), 4096, 0, CPU)
+    source.shuffle(1)
+
+    for number, (_, places) in enumerate(source.chunks()):
+        if number % 16 == 0:
+            shares = torch.bincount(places * class_count // count, minlength=class_count) / len(places)
+            assert ((shares > 0.03) & (shares < 0.2)).all()
 
 
 def test_minibatches_mix_images_from_all_over(source: Minibatches) -> None:

@@ -1,5 +1,7 @@
 """The validation split."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -7,7 +9,7 @@ from tests.training.conftest import make_split
 from training.errors import DataError
 
 LABELS = tuple("abcdefghij")
-from training.data.splits import Split, split_off
+from training.data.splits import FileSplit, Split, split_off
 
 
 def test_each_class_gives_the_same_share() -> None:
@@ -42,3 +44,14 @@ def test_a_share_of_nothing_leaves_all() -> None:
 def test_a_class_that_is_too_small_to_split_is_named() -> None:
     with pytest.raises(DataError, match="the class 'a' has 4 images, too few"):
         split_off(make_split(40), 0.1, LABELS)
+
+
+def test_a_file_larger_than_memory_is_not_mapped_whole(tmp_path: Path) -> None:
+    path = tmp_path / "images"
+    with path.open("wb") as file:
+        file.truncate(10**13)  # ten terabytes, of which the disk holds nothing
+        file.seek(5 * 784)
+        file.write(bytes([7]) * 784)
+    split = FileSplit(path, 0, torch.arange(3, 8), torch.arange(5))
+
+    assert split.pixels(torch.tensor([2, 0]))[:, 0].tolist() == [7, 0]

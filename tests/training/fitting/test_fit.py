@@ -1,5 +1,7 @@
 """The training loop on generated images."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -8,8 +10,9 @@ from tests.training.conftest import make_split
 from training.data.splits import Split
 from training.errors import DivergedError
 from training.fitting.fit import Fit
-from training.fitting.recipes import Recipe
-from training.fitting.scores import EpochScores
+from training.fitting.fits import Fits
+from training.fitting.recipes import ClassWeights, Recipe
+from training.fitting.scores import EpochScores, complaint, sums
 from training.results.evaluation import evaluate
 
 CPU = torch.device("cpu")
@@ -69,3 +72,75 @@ def test_without_validation_images_there_are_no_validation_scores() -> None:
 def test_a_loss_that_is_not_finite_stops_the_training_and_is_explained() -> None:
     with pytest.raises(DivergedError, match=r"epoch \d.*--lr 1e\+30 is too high"):
         train(Recipe(lr=1e30, momentum=0.99), make_split(1000))
+
+
+def test_the_loss_of_a_model_that_is_surely_wrong_is_its_true_one() -> None:
+    train_split = make_split(256, class_count=2)
+    validation = Split(train_split.pixels, 1 - train_split.class_ids)
+
+    [*_, scores], model = train(Recipe(epochs=200, lr=0.5), train_split, validation)
+
+    logits = (validation.pixels.double() / 255) @ model.weight.double().t() + model.bias
+    expected = torch.nn.functional.cross_entropy(logits, validation.class_ids).item()
+    assert expected > 17
+    assert scores.validation_loss == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_loss_beyond_all_probabilities_of_float32_is_its_true_one() -> None:
+    logits = torch.tensor([[[0.0], [-2733.6]], [[0.0], [0.0]]])  # K = 2, C = 2, one image of class 1
+
+    losses, correct = sums(logits, torch.softmax(logits, dim=1), torch.tensor([1]))
+
+    assert losses.tolist() == pytest.approx([2733.6, 0.6931472])
+    assert correct.tolist()[0] == 0
+
+
+def test_balanced_class_weights_make_a_rare_class_count_as_much() -> None:
+    common, rare = make_split(3000, class_count=2), make_split(3000, class_count=2)
+    kept = (common.class_ids == 0) | (torch.arange(3000) % 100 == 1)
+    split = common.only(kept)  # 1,500 of class 0 and 30 of class 1
+    recipe = Recipe(epochs=5, lr=0.01, momentum=0)
+
+    (_, plain), (_, balanced) = (
+        train(one, split) for one in (recipe, replace(recipe, class_weights=ClassWeights.BALANCED))
+    )
+
+    recalls = [evaluate(model, rare, LABELS).classes[1].recall for model in (plain, balanced)]
+    assert recalls[0] < 0.7
+    assert recalls[1] > 0.9
+
+
+def test_class_weights_are_those_of_a_weighted_cross_entropy() -> None:
+    split = make_split(60, class_count=3).without(torch.arange(60) % 3 == 2)
+    split = Split(split.pixels, torch.where(torch.arange(40) < 4, 2, split.class_ids))
+    counts = torch.bincount(split.class_ids, minlength=10)
+    weights = 40 / (10 * counts.clamp(min=1))
+    start = Fits([Recipe(epochs=1)], split, NOTHING, 10, CPU).models()[0]
+    weight = start.weight.clone().requires_grad_()
+    logits = (split.pixels / 255) @ weight.t() + start.bias
+    losses = torch.nn.functional.cross_entropy(logits, split.class_ids, reduction="none")
+    (losses * weights[split.class_ids]).mean().backward()  # type: ignore[no-untyped-call]
+
+    recipe = Recipe(epochs=1, lr=1, momentum=0, weight_decay=0, class_weights=ClassWeights.BALANCED)
+    _, model = train(recipe, split)
+
+    torch.testing.assert_close(start.weight - model.weight, weight.grad)
+
+
+@pytest.mark.parametrize(
+    ("losses", "word"),
+    [
+        ([2 / epoch for epoch in range(1, 21)], "still falling"),
+        ([0.5] * 18 + [0.5, 0.9], "jumped"),
+        ([2.0, 1.0], None),
+        ([0.45 - 0.001 * epoch for epoch in range(20)], None),
+        ([0.02 / epoch for epoch in range(1, 21)], None),
+    ],
+)
+def test_a_loss_that_still_falls_or_jumps_is_complained_of(losses: list[float], word: str | None) -> None:
+    history = [EpochScores(epoch, 0.1, loss, 0.5, None, None) for epoch, loss in enumerate(losses, 1)]
+
+    found = complaint(history)
+
+    assert (found is None) == (word is None)
+    assert word is None or word in str(found)

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from training.errors import RecipeError
-from training.fitting.recipes import Recipe, Schedule
+from training.fitting.recipes import Recipe, Schedule, shared
 
 
 def test_a_constant_schedule_keeps_the_rate() -> None:
@@ -48,3 +48,19 @@ def test_a_value_out_of_range_is_refused_and_named(wrong: dict[str, int]) -> Non
 
     with pytest.raises(RecipeError, match=option):
         Recipe(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"momentum": 0.5}, {"epochs": 3}, {"batch_size": 7}, {"shuffle_seed": 1}, {"class_weights": "balanced"}],
+)
+def test_recipes_that_cannot_be_fitted_together_are_refused(other: dict[str, object]) -> None:
+    with pytest.raises(RecipeError, match="fitted together must have one"):
+        shared([Recipe(), Recipe(**other)])  # type: ignore[arg-type]
+
+
+def test_few_images_are_seen_in_as_many_steps_as_the_loss_needs() -> None:
+    assert Recipe().settling(57_000).epochs == 20
+    assert Recipe().settling(95).epochs == 1000
+    assert Recipe().settling(5000).epochs == 50
+    assert Recipe(batch_size=64).settling(95).epochs == 500

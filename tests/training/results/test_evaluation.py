@@ -2,11 +2,13 @@
 
 import pytest
 import torch
+from torchmetrics.functional import classification as metrics
 
 from app.classifier.intervals import wilson_interval
 from app.classifier.softmax import SoftmaxRegression
+from tests.training.conftest import make_split
 from training.data.splits import Split
-from training.results.evaluation import evaluate
+from training.results.evaluation import calibrate, evaluate, logits_of, pixel_statistics, scores_of
 
 
 def brightness_model() -> SoftmaxRegression:
@@ -53,3 +55,58 @@ def test_the_interval_is_wilsons() -> None:
     assert high == pytest.approx(0.85197, abs=1e-5)
     assert wilson_interval(0, 10)[0] == 0
     assert wilson_interval(10, 10)[1] == pytest.approx(1)
+
+
+def test_the_scores_are_those_of_torchmetrics() -> None:
+    split, labels = make_split(500, class_count=7), tuple("abcdefg")
+    model = SoftmaxRegression(torch.randn(7, 784, generator=torch.Generator().manual_seed(0)) * 0.02, torch.zeros(7))
+    answers = torch.softmax(logits_of(model, split), dim=1), split.class_ids
+
+    found = evaluate(model, split, labels)
+
+    for name, score in (("precision", "precision"), ("recall", "recall"), ("f1", "f1_score")):
+        expected = getattr(metrics, f"multiclass_{score}")(*answers, num_classes=7, average=None).tolist()
+        assert [getattr(one, name) for one in found.classes] == pytest.approx(expected, abs=1e-6)
+    assert found.top_2_accuracy == pytest.approx(
+        float(metrics.multiclass_accuracy(*answers, 7, average="micro", top_k=2))
+    )
+    assert found.calibration_error == pytest.approx(float(metrics.multiclass_calibration_error(*answers, 7)), abs=1e-6)
+    assert torch.tensor(found.confusion_matrix).equal(metrics.multiclass_confusion_matrix(*answers, 7))
+
+
+def test_classes_are_ranked_also_where_their_probabilities_are_all_0() -> None:
+    weight = torch.tensor([[0.0], [-200.0], [-300.0]]).expand(3, 784)
+    split = Split(torch.full((4, 784), 255, dtype=torch.uint8), torch.tensor([0, 1, 2, 1]))
+
+    found = evaluate(SoftmaxRegression(weight, torch.zeros(3)), split, ("a", "b", "c"))
+
+    assert found.top_2_accuracy == 0.75
+
+
+def test_prediction_sets_are_those_that_serving_chooses() -> None:
+    split = make_split(300, class_count=5)
+    model = SoftmaxRegression(torch.randn(5, 784, generator=torch.Generator().manual_seed(0)) * 0.01, torch.zeros(5))
+    conformal = calibrate(model, make_split(100, class_count=5, seed=1))
+    assert conformal is not None
+    logits = logits_of(model, split)
+    rows = torch.softmax(logits, dim=1).tolist()
+
+    found = scores_of(logits, split, tuple("abcde"), conformal=conformal)
+
+    for one in found.coverages:
+        sets = [conformal.class_ids(row, one.coverage) for row in rows]
+        truths = split.class_ids.tolist()
+        assert one.mean_set_size == pytest.approx(sum(map(len, sets)) / 300)
+        assert one.measured_coverage == sum(truth in found for truth, found in zip(truths, sets, strict=True)) / 300
+
+
+def test_the_guard_flags_what_serving_flags() -> None:
+    train, test = make_split(500), make_split(200, seed=1)
+    guard = pixel_statistics(train)
+    test.pixels[:20] = 255 - test.pixels[:20]
+    test.pixels[20] = 9
+
+    found = scores_of(torch.randn(200, 10), test, tuple("abcdefghij"), guard=guard)
+
+    warned = guard.oddities([row.tobytes() for row in test.pixels.numpy()], test.pixels.float())
+    assert found.flagged_share == (200 - warned.count(None)) / 200

@@ -1,0 +1,48 @@
+"""Where it is trained is said, and what can't be had is refused in one sentence."""
+
+import pytest
+import torch
+
+from training.errors import DeviceError
+from training.fitting.devices import choose_device, describe_device, why_not_cuda
+
+needs_no_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+
+
+@pytest.mark.parametrize("choice", ["gpu", "cuda:", "cuda:x", "cuda:-1", "cuda:0:1", "", "CPU"])
+def test_what_is_no_device_is_refused(choice: str) -> None:
+    with pytest.raises(DeviceError, match=r"there are auto, cpu, cuda and cuda:N"):
+        choose_device(choice)
+
+
+@needs_no_cuda
+@pytest.mark.parametrize("choice", ["cuda", "cuda:0", "cuda:7"])
+def test_cuda_where_there_is_none_is_refused_in_torchs_own_words(choice: str) -> None:
+    with pytest.raises(DeviceError, match=rf"--device {choice}: torch .* finds no CUDA device here: \w+") as refused:
+        choose_device(choice)
+
+    assert "\n" not in str(refused.value)
+
+
+@needs_no_cuda
+def test_auto_says_why_it_took_the_cpu_where_torch_is_built_for_cuda() -> None:
+    device = choose_device("auto")
+
+    assert device.type == "cpu"
+    assert (why_not_cuda("auto", device) is None) == (torch.version.cuda is None)
+    assert why_not_cuda("cpu", device) is None
+
+
+def test_the_cpu_is_described() -> None:
+    assert describe_device(torch.device("cpu"))["device"] == "cpu"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_a_gpu_is_described_and_one_too_many_refused() -> None:
+    device = choose_device("cuda")
+
+    assert device == torch.device("cuda", 0)
+    assert describe_device(device).keys() == {"device", "gpu", "driver", "cuda", "precision"}
+    assert torch.get_float32_matmul_precision() == "highest"
+    with pytest.raises(DeviceError, match="there is no such GPU"):
+        choose_device("cuda:99")
