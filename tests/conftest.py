@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import httpx
 import hypothesis
@@ -127,21 +128,22 @@ def running_server(models_dir: Path, *command: str, **environment: str) -> Itera
         environment: more variables, such as SOFTMAX_MAX_IMAGE_BYTES.
     """
     port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", *(command or ("app",)), "--port", str(port)],
-        cwd=REPOSITORY,
-        env=os.environ
-        | {"SOFTMAX_MODELS_DIR": str(models_dir), "SOFTMAX_DRAIN_SECONDS": "0"}
-        | {"SOFTMAX_RECORDS": f"sqlite:///{models_dir}/.records/{port}.sqlite"}
-        | environment,
-    )
-    try:
-        url = f"http://127.0.0.1:{port}"
-        wait_until_it_answers(url, process)
-        yield url
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=20)
+    with TemporaryDirectory() as folder:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *(command or ("app",)), "--port", str(port)],
+            cwd=REPOSITORY,
+            env=os.environ
+            | {"SOFTMAX_MODELS_DIR": str(models_dir), "SOFTMAX_DRAIN_SECONDS": "0"}
+            | {"SOFTMAX_RECORDS": f"sqlite:///{folder}/records.sqlite"}
+            | environment,
+        )
+        try:
+            url = f"http://127.0.0.1:{port}"
+            wait_until_it_answers(url, process)
+            yield url
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(timeout=20)
 
 
 def launcher_at(url: str) -> psutil.Process:

@@ -20,10 +20,10 @@ def test_every_step_shows_its_lines() -> None:
     assert [path for path, _ in QUOTES if path] == [
         "app/classifier/softmax.py",
         "app/classifier/softmax.py",
-        "training/scores.py",
-        "training/sgd.py",
-        "training/sgd.py",
-        "training/evaluation.py",
+        "training/fitting/scores.py",
+        "training/fitting/sgd.py",
+        "training/fitting/sgd.py",
+        "training/results/evaluation.py",
     ]
 
 
