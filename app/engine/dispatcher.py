@@ -27,12 +27,13 @@ from app.engine.routes import DirectRoutes, Match
 from app.engine.together import Batch, Steps, run_alone
 from app.engine.turns import Turn
 
-__all__ = ["NO_SNIFFING", "Dispatcher"]
+__all__ = ["NO_SNIFFING", "VARY", "Dispatcher"]
 
 _REQUEST_ID = re.compile(rb"[!#-\[\]-~]{1,128}")  # printable, and the same in JSON
 _WAITING_THREADS = 4  # threads for calls that wait for something outside this process
 _CODING = b"content-encoding"
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+VARY = (b"vary", b"Origin")
 _JSON = ((b"content-type", b"application/json"), NO_SNIFFING)
 
 

@@ -22,8 +22,8 @@ from uvicorn.server import ServerState
 from app.engine.calls import Answer, Call
 from app.engine.connections.deadlines import BODY, HEAD, IDLE, LEAVING, WORK, Deadlines, Phase
 from app.engine.connections.detour import Detour, lines
-from app.engine.connections.plain_requests import PlainHead, read_plain_head
-from app.engine.dispatcher import Dispatcher
+from app.engine.connections.plain_requests import PlainHead, ordinary_post, read_plain_head
+from app.engine.dispatcher import VARY, Dispatcher
 from app.engine.limits import Limits
 from app.engine.problems import RequestError, SlowRequestError
 from app.engine.routes import Match
@@ -89,6 +89,7 @@ class Connection(asyncio.Protocol):
         self._crowd = self._dispatcher.crowd
         self._limits = self._dispatcher.limits
         self._is_drawn = True  # by the lots that the gate draws among new requests
+        self._vary = _lines((VARY,)) if self._dispatcher.answers_other_origins else b""
         self._waiting = b""  # what was read
         self._start = 0  # of what is left of it
         self._arriving: _Arriving | None = None
@@ -128,7 +129,8 @@ class Connection(asyncio.Protocol):
             self._pause_reading()
         elif phase is IDLE and not self._gate.may_wait():
             self._is_drawn = False
-            self._go_on()
+            if not self._shed_ordinary():
+                self._go_on()
         else:
             self._ask()
 
@@ -261,7 +263,8 @@ class Connection(asyncio.Protocol):
                 self._feed(self._detour)
         except RequestError as error:
             self._refuse(error)
-        if not (self._in_turn or self._must_wait() or self.is_leaving()):
+        phase = self._deadlines.phase
+        if (phase is BODY or phase is HEAD) and not (self._in_turn or self._must_wait()):
             self._rest()
 
     def _rest(self) -> None:
@@ -278,8 +281,11 @@ class Connection(asyncio.Protocol):
             self._start += len(_EMPTY_LINES.match(data, self._start)[0])  # type: ignore[index]  # it matches nothing, too
         if self._start == len(data):
             self._consume(len(data))
+            self._rest()
             return
         self.admitted = self._is_drawn and self._gate.admits()
+        if not self.admitted and self._shed_ordinary():
+            return
         head = read_plain_head(data, self._start)
         if head is None or head.size > self._limits.max_head_bytes or not self._begin_plain(head):
             self._begin_detour()
@@ -332,7 +338,7 @@ class Connection(asyncio.Protocol):
     def _answer(self, head: PlainHead, match: Match | None, call: Call | None) -> None:
         self._keep_alive = head.keep_alive
         if match is None or call is None:
-            self._shed(head)
+            self._shed(head.path, self._dispatcher.request_id(head.fields))
         else:
             self._deadlines.enter(WORK)
             self._dispatcher.answer_in_turn(match, call, self._answered)
@@ -343,14 +349,24 @@ class Connection(asyncio.Protocol):
         elif not self.transport.is_closing():
             self._write(answer, keep_alive=self._keep_alive)
 
-    def _shed(self, head: PlainHead) -> None:
-        """Shed a plain request, as cheaply as can be; there are many of them, or none would be refused."""
+    def _shed_ordinary(self) -> bool:
+        """Shed a request that is like most, as cheaply as can be; there are many, or none would be shed."""
+        target = ordinary_post(self._waiting) if not (self._start or self._config.root_path) else None
+        if target is None:
+            return False
+        self._waiting = b""
+        self._keep_alive = True
+        self._shed(target, self._dispatcher.new_request_id())
+        return True
+
+    def _shed(self, path: str, request_id: bytes) -> None:
+        """Refuse a plain request, as there is no time for it."""
         self._gate.count_shed()
-        request_id = self._dispatcher.request_id(head.fields)
-        template, size = _shed_lines(self._dispatcher.shed_template(head.path), tuple(self._state.default_headers))
-        last = b"" if self._keep_alive else b"connection: close\r\n"
+        template, size = _shed_lines(self._dispatcher.shed_template(path), tuple(self._state.default_headers))
+        keep_alive = self._keep_alive and not self._is_told
+        last = self._vary if keep_alive else self._vary + b"connection: close\r\n"
         self.transport.write(template % (last, size + len(request_id), request_id, request_id))
-        self._finish(keep_alive=self._keep_alive)
+        self._finish(keep_alive=keep_alive)
         self._ask_again(in_turn=True)
 
     def _begin_detour(self) -> None:
@@ -406,10 +422,11 @@ class Connection(asyncio.Protocol):
     def _write(self, answer: Answer, *, keep_alive: bool) -> None:
         closes = _CLOSE in answer.headers
         self.transport.write(
-            b"%b%bcontent-length: %d\r\n%b%bx-request-id: %b\r\n\r\n%b"
+            b"%b%b%bcontent-length: %d\r\n%b%bx-request-id: %b\r\n\r\n%b"
             % (
                 STATUS_LINES[answer.status],
                 _lines(tuple(self._state.default_headers)),
+                self._vary,
                 len(answer.content),
                 _lines(answer.headers),
                 b"" if closes or (keep_alive and not self._is_told) else b"connection: close\r\n",

@@ -4,6 +4,7 @@ It reads no socket and closes none: the connection feeds it what it reads, up to
 when it has answered.
 """
 
+import re
 from asyncio import Transport
 from collections.abc import Iterable
 from typing import Any, Protocol
@@ -19,6 +20,7 @@ from app.engine.problems import BadRequestError, HeadersTooLargeError, RequestEr
 
 __all__ = ["Detour", "Owner", "lines"]
 
+_BREAK = re.compile(rb"[\r\n\0]")
 _VERSIONS = frozenset({"1.0", "1.1"})
 _UPGRADE_FIELDS = frozenset({b"connection", b"upgrade", b"http2-settings"})
 _FREE_CHUNKS = 1024  # of a body, however small they are
@@ -226,5 +228,5 @@ def _check(method: bytes, version: str, fields: list[tuple[bytes, bytes]]) -> No
 
 
 def lines(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """Header fields as they are sent."""
-    return b"".join([b"%b: %b\r\n" % field for field in fields])
+    """Header fields as they are sent; what would end one early is replaced (RFC 9110, 5.5)."""
+    return b"".join([b"%b: %b\r\n" % (name, _BREAK.sub(b" ", value)) for name, value in fields])

@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, Phase, given, note
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from app.engine.connections.detour import lines
 from app.engine.limits import Limits
-from tests.app.engine.connections.wires import UPGRADE, Wire, World, complaints, judge
+from tests.app.engine.connections.wires import ORIGIN, UPGRADE, Wire, World, complaints, judge
 
 LARGE = bytes(range(256)) * 70  # more than waits for its turn at once
 
@@ -42,7 +43,7 @@ KINDS: tuple[Callable[[str], bytes], ...] = (
     lambda n: b"\r\n" + post(f"/echo?n={n}", b"behind an empty line"),
     lambda n: post(f"/echo?n={n}", b"old", version="1.0"),
     lambda n: post(f"/echo?n={n}", b"asks first", "Expect: 100-continue"),
-    lambda n: post(f"/echo?n={n}", b"from elsewhere", "Origin: https://page.example"),
+    lambda n: post(f"/echo?n={n}", b"from elsewhere", f"Origin: {ORIGIN}"),
     lambda n: chunked(f"/echo?n={n}", b"a", b"\r\n\r\n", LARGE),
     lambda n: chunked(f"/echo?n={n}", b"chunk", trailers=b"X-Trailer: 1\r\nContent-Length: 7\r\n"),
     lambda n: chunked(f"/held?n={n}", b"held"),
@@ -148,6 +149,7 @@ def check(wire: Wire, world: World, *, may_lose: bool) -> None:
             assert answer.body == (b"" if request.method == b"HEAD" else early if request.path == "/early" else echo)
         else:
             assert answer.is_last
+        assert answer.fields[b"vary"] == b"Origin"
         request_id = answer.fields[b"x-request-id"]
         assert request_id == f"id-{request.number}".encode() or not request_id.startswith(b"id-")
     assert not any(answer.is_last for answer in answers[:-1])
@@ -347,3 +349,7 @@ def test_what_the_standard_wants_refused_is_refused(head: bytes) -> None:
         await world.settle()
 
     assert [answer.status for answer in played(play).answers()] == [400]
+
+
+def test_no_field_of_an_answer_begins_another_one() -> None:
+    assert lines([(b"x-model", b"a\r\nset-cookie: b\0")]) == b"x-model: a  set-cookie: b \r\n"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.engine.connections.plain_requests import read_plain_head
+from app.engine.connections.plain_requests import ordinary_post, read_plain_head
 
 PLAIN = b"POST /predict?model=a%20b HTTP/1.1\r\nHost: s\r\nContent-Length: 5\r\nContent-Type: image/png\r\n\r\n"
 
@@ -126,3 +126,45 @@ def test_whatever_is_plain_means_the_same_to_httptools(data: bytes) -> None:
     assert (url.path.decode("latin-1"), url.query or b"") == (head.path, head.query)
     assert parsed.fields == list(head.fields.items())
     assert parsed.body == body
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"POST", b"GET"),
+        (b"HTTP/1.1", b"HTTP/1.0"),
+        (b"Host: s\r\n", b""),
+        (b"Host: s", b"Host: s\r\nHost: s"),
+        (b"Host: s", b"Host: a/b"),
+        (b"Host: s", b"Host: s\r\nX-REQUEST-ID: a"),
+        (b"Host: s", b"Host: s\r\nOrigin: a"),
+        (b"Host: s", b"Host: s\r\nConnection: close"),
+        (b"Host: s", b"Host: s\r\nExpect: 100-continue"),
+        (b"Host: s", b"Host: s\r\nTransfer-Encoding: chunked"),
+        (b"Host: s", b"Host: s\r\ncontent-length: 5"),
+        (b"Content-Length: 5", b"Content-Length: 4"),
+        (b"Content-Length: 5", b"Content-Length: 6"),
+        (b"Content-Length: 5\r\n", b""),
+    ],
+)
+def test_what_needs_a_closer_look_is_no_ordinary_post(old: bytes, new: bytes) -> None:
+    assert ordinary_post(PLAIN + b"image") == "/predict?model=a%20b"
+
+    assert ordinary_post(PLAIN.replace(old, new) + b"image") is None
+
+
+@given(st.one_of(st.lists(TOKENS, max_size=16).map(b"".join), damaged(), damaged().map(lambda data: data + b"image")))
+@example(PLAIN + b"image")
+@example(PLAIN.replace(b"Content-Type: image/png", b"connection: keep-alive") + b"image")
+def test_an_ordinary_post_is_one_whole_request_to_httptools(data: bytes) -> None:
+    target = ordinary_post(data)
+    if target is None:
+        return
+    parser, parsed = parse(data)
+
+    assert parsed.complete
+    assert (parser.get_method(), parsed.target) == (b"POST", target.encode())
+    assert parser.should_keep_alive()
+    assert data.endswith(b"\r\n\r\n" + parsed.body)
+    assert b"x-request-id" not in dict(parsed.fields)
+    assert [name for name, _ in parsed.fields].count(b"host") == 1

@@ -16,6 +16,7 @@ from urllib.parse import parse_qs
 
 import httptools
 from fastapi import APIRouter
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -29,9 +30,10 @@ from app.engine.front import Front
 from app.engine.limits import Limits
 from app.engine.routes import DirectRoute
 
-__all__ = ["UPGRADE", "Answer", "Asked", "Judgement", "Wire", "World", "complaints", "judge"]
+__all__ = ["ORIGIN", "UPGRADE", "Answer", "Asked", "Judgement", "Wire", "World", "complaints", "judge"]
 
 UPGRADE = b"\r\nConnection: Upgrade\r\nUpgrade: h2c"  # means nothing here, and the rest of the connection to httptools
+ORIGIN = "https://page.example"
 _QUIET_TURNS = 12  # after which whoever has something to do has done it
 
 
@@ -257,7 +259,12 @@ class World:
         self.wires: list[Wire] = []
         self.is_shut = False  # the gate, for everything but probes
         self._loop = asyncio.get_running_loop()
-        self._config = Config(Front(self._app, self.dispatcher), lifespan="off", access_log=False, log_config=None)
+        self._config = Config(
+            CORSMiddleware(Front(self._app, self.dispatcher), [ORIGIN]),
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+        )
 
     def connect(self) -> Wire:
         """A new client."""
