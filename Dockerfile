@@ -7,7 +7,8 @@ FROM python:${PYTHON_VERSION}-slim AS requirements
 WORKDIR /requirements
 COPY pyproject.toml constraints.txt ./
 RUN python -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
-      serve, train = project['dependencies'], project['optional-dependencies']['train']; \
+      extras = project['optional-dependencies']; \
+      serve, train = project['dependencies'] + extras['postgres'], extras['train']; \
       open('serve.txt', 'w').write('\n'.join(serve)); open('train.txt', 'w').write('\n'.join(serve + train))"
 
 FROM python:${PYTHON_VERSION}-slim AS service-environment
@@ -70,6 +71,8 @@ COPY --from=service-environment /opt/venv /opt/venv
 COPY app app
 RUN python -m compileall -q app
 COPY models models
+# For the service's user: a volume mounted here takes over its rights.
+RUN install --directory --owner service var
 ENV SOFTMAX_HOST=0.0.0.0
 USER 10001
 EXPOSE 8000

@@ -59,7 +59,10 @@ class Parts:
     def answered(self, model: LiveModel, predictions: Sequence[Prediction], images: Sequence[bytes]) -> None:
         """Count and record what a model answered to images of 784 pixels each."""
         self.telemetry.classified(model.name, predictions)
-        self.shadow.answered(model, map(recorded, predictions), images, checked=True)
+        if self.records.writer.keeps_answers or self.shadow.challenger_of(model) is not None:
+            self.shadow.answered(model, map(recorded, predictions), images, checked=True)
+        else:
+            self.records.writer.count(model, predictions)
 
     def note(self, calls: Sequence[Call]) -> None:
         """Count answered calls, and leave their lines with the log."""

@@ -1,7 +1,11 @@
-"""Counting of one version's answers until they are added to the sums: a few operations an answer."""
+"""Counts one version's answers until they are added to the sums: two appends an answer, the rest all at once."""
 
+from array import array
 from collections import Counter
 from typing import get_args
+
+import torch
+from torch import Tensor
 
 from app.classifier.pixel_statistics import Oddity
 from app.records.sums import BINS, Amount, Figure, Key, Sums
@@ -10,38 +14,46 @@ __all__ = ["WARNINGS", "Tally"]
 
 WARNINGS: tuple[Oddity, ...] = get_args(Oddity)  # in the order of the rows of `unusual`
 
-_CELLS = BINS + 1  # of a class: its bins, and one for a confidence of exactly 1
-
 
 class Tally:
-    """Answers of one version within one hour."""
+    """Answers of one version within one hour.
+
+    Attributes:
+        class_ids: of the answers.
+        confidences: of the same answers, in 0-1.
+        checked: how many of their images were held against the training images.
+        warnings: what was unusual about them.
+    """
 
     def __init__(self, model: str, version: str, hour: int, classes: int) -> None:
         self._key = Key(model, version, hour, "answers")
-        self._counts = [0] * (classes * _CELLS)  # by class and bin
-        self._confidences = [0.0] * (classes * _CELLS)
+        self._classes = classes
+        self.class_ids = array("q")
+        self.confidences = array("d")
         self.checked = 0
         self.warnings: Counter[Oddity] = Counter()
-
-    def count(self, class_id: int, confidence: float) -> None:
-        """Count one answer."""
-        cell = class_id * _CELLS + int(confidence * BINS)
-        self._counts[cell] += 1
-        self._confidences[cell] += confidence
 
     def sums(self) -> Sums:
         """What was counted."""
         sums = Sums()
-        for cell, count in enumerate(self._counts):
-            if count:
-                amount = Amount(count, count, count, self._confidences[cell])
-                class_id, confidence_bin = divmod(cell, _CELLS)
-                sums.add(self._key_of("answers", class_id), amount)
-                sums.add(self._key_of("confidences", min(confidence_bin, BINS - 1)), amount)
-        if self.checked:
-            sums.add(self._key_of("checked", 0), Amount(self.checked, self.checked, self.checked, 0))
+        if self.class_ids:
+            class_ids = torch.frombuffer(self.class_ids, dtype=torch.int64)
+            confidences = torch.frombuffer(self.confidences, dtype=torch.float64)
+            bins = (confidences * BINS).long().clamp(max=BINS - 1)
+            cells: tuple[tuple[Figure, Tensor, int], ...] = (
+                ("answers", class_ids, self._classes),
+                ("confidences", bins, BINS),
+            )
+            for figure, rows, size in cells:
+                counts = torch.bincount(rows, minlength=size).tolist()
+                totals = torch.bincount(rows, confidences, minlength=size).tolist()
+                for row, (count, total) in enumerate(zip(counts, totals, strict=True)):
+                    if count:
+                        sums.add(self._key_of(figure, row), Amount(count, count, count, total))
         for warning, count in self.warnings.items():
             sums.add(self._key_of("unusual", WARNINGS.index(warning)), Amount(count, count, count, 0))
+        if self.checked:
+            sums.add(self._key_of("checked", 0), Amount(self.checked, self.checked, self.checked, 0))
         return sums
 
     def _key_of(self, figure: Figure, row: int) -> Key:

@@ -20,6 +20,7 @@ from app.records.settling import settle_everything, settle_waiting
 from app.records.sums import Sums, add_to_database, hour_of
 from app.records.tally import Tally
 from app.records.versions import Version, write_versions
+from app.serving.answers import Prediction
 from app.serving.live_model import LiveModel
 
 __all__ = ["Kept", "Writer"]
@@ -82,16 +83,25 @@ class Writer:
         """
         with self._lock:
             tally = self._tallies.get(model) or self._new_tally(model)
-            number = 0
+            tally.checked += len(images) * checked
             for answer, image in zip(answers, images, strict=True):
-                tally.count(answer.class_id, answer.confidence)
-                number += 1
+                tally.class_ids.append(answer.class_id)
+                tally.confidences.append(answer.confidence)
                 if answer.warning is not None:
                     tally.warnings[answer.warning] += 1
-                if self._share and (self._share == 1.0 or random() < self._share):  # noqa: S311 - nobody gains by guessing
+                if self._share and (self._share == 1 or random() < self._share):  # noqa: S311 - no secret
                     self._queue(model, answer, image)
-            if checked:
-                tally.checked += number
+
+    def count(self, model: LiveModel, predictions: Sequence[Prediction]) -> None:
+        """Note answers to images that were held against the training images, where answers are not kept."""
+        with self._lock:
+            tally = self._tallies.get(model) or self._new_tally(model)
+            tally.checked += len(predictions)
+            for prediction in predictions:
+                tally.class_ids.append(prediction["class_id"])
+                tally.confidences.append(prediction["confidence"])
+                for warning in prediction.get("warnings", ()):
+                    tally.warnings[warning["code"]] += 1
 
     def write(self) -> None:
         """Write what there is.

@@ -7,7 +7,9 @@ const percent = (share, digits = 1) => `${(share * 100).toFixed(digits)} %`;
 const range = ([low, high]) => `${(low * 100).toFixed(1)}–${(high * 100).toFixed(1)} % with 95 % confidence`;
 const count = (number) => number.toLocaleString("en");
 
-export function showCard({ name, version, metadata }, feedback) {
+const WINDOWS = { hour: "Last hour", day: "Last day", week: "Last week", all: "In all" };
+
+export function showCard({ name, version, metadata }, feedback, windows) {
   const { evaluation } = metadata;
   const created = new Date(metadata.created_at).toLocaleDateString("en", { dateStyle: "long" });
   element("origin").textContent = `${name}, version ${version}; trained on ${metadata.dataset}, ${created}.`;
@@ -17,6 +19,7 @@ export function showCard({ name, version, metadata }, feedback) {
     ...figure("Calibration error", percent(evaluation.calibration_error), "how far confidence is from accuracy"),
     ...figure("Test images", count(evaluation.sample_count), "none of them seen in training"),
   );
+  element("windows").replaceChildren(...Object.entries(windows ?? {}).map(windowLine));
   showConfusion(metadata.labels, evaluation.confusion_matrix);
   element("sets").hidden = evaluation.coverages.length === 0;
   element("coverages").replaceChildren(...evaluation.coverages.map(coverageRow));
@@ -41,6 +44,21 @@ function liveFigure(feedback) {
   if (!feedback?.count) return figure("Live accuracy", "–", "no feedback on this version yet");
   const note = `${range(feedback.accuracy_interval)}; ${count(feedback.correct)} of ${count(feedback.count)} right`;
   return figure("Live accuracy", percent(feedback.accuracy), feedback.warning ?? note);
+}
+
+function windowLine([name, found]) {
+  const line = document.createElement("li");
+  const parts = [`${count(found.answers)} answers`];
+  if (found.accuracy === null) parts.push(`${count(found.labels)} labels`);
+  else {
+    const judged = count(found.labels - found.reviewed);
+    parts.push(`${percent(found.accuracy)} of ${judged} labels right, ${range(found.accuracy_interval)}`);
+  }
+  if (found.estimated_accuracy) parts.push(`${percent(found.estimated_accuracy.accuracy)} by the confidences`);
+  if (found.class_drift?.drifted || found.confidence_drift?.drifted) parts.push("spread otherwise than on the test images");
+  const term = Object.assign(document.createElement("b"), { textContent: `${WINDOWS[name]}: ` });
+  line.append(term, parts.join("; "));
+  return line;
 }
 
 function figure(name, value, note) {

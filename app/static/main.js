@@ -4,12 +4,14 @@ import { explain, explainAsPicture, get, isAlive, sendFeedback, Unreachable } fr
 import { layOutBars, showAnswer, showEvidence, showNothing } from "./answer.js";
 import { showCard, showTemplates } from "./card.js";
 import { Pad } from "./pad.js";
+import { Review } from "./review.js";
 import { samplesFor } from "./samples.js";
 import { decode, listen } from "./sources.js";
 
 const element = (id) => document.getElementById(id);
 const checked = (name) => document.querySelector(`input[name=${name}]:checked`).value;
 const RETRY = 2000; // ms
+const KEPT = { labels: "it keeps none", answers: "it keeps none, only its answers", images: "it keeps them for review" };
 
 const state = { models: [], ready: false, file: null, empty: true, answer: null, changes: 0, waiting: false };
 
@@ -17,6 +19,8 @@ const pad = new Pad(element("pad"), ({ empty }) => {
   Object.assign(state, { file: null, empty });
   refresh();
 });
+
+const review = new Review(attempt);
 
 /** The query of every call about the image: a drawing is always fitted, a file as the reader chooses. */
 function query() {
@@ -102,6 +106,7 @@ async function takeFile(file) {
 async function start() {
   await loadModels();
   state.ready = true;
+  showTab();
 }
 
 /** List the models; the one that was chosen stays chosen if it is still there. */
@@ -137,7 +142,23 @@ function current() {
 
 async function showFigures() {
   const { live } = await get("metrics");
-  showCard(current(), live.feedback?.[current().name]);
+  const { name, version } = current();
+  showCard(current(), live.feedback[name], live.windows[name]?.[version]);
+  element("keeps").textContent = KEPT[live.records.keeps];
+  return live.feedback[name];
+}
+
+/** The part of the page that the address names. */
+function showTab() {
+  const reviewing = location.hash === "#review";
+  for (const section of document.querySelectorAll("main > section")) {
+    section.hidden = (section.id === "review") !== reviewing;
+  }
+  for (const [id, current] of [["tab-ask", !reviewing], ["tab-review", reviewing]]) {
+    if (current) element(id).setAttribute("aria-current", "page");
+    else element(id).removeAttribute("aria-current");
+  }
+  if (reviewing && state.ready) attempt(() => review.open(element("model").value));
 }
 
 function sampleButton({ name, paint }) {
@@ -158,9 +179,7 @@ async function giveFeedback(label) {
   await attempt(async () => {
     const { model } = await sendFeedback(image(), label, query());
     await keepUp(model);
-    const { live } = await get("metrics");
-    const figures = live.feedback[model.name];
-    showCard(current(), figures);
+    const figures = await showFigures();
     element("thanks").textContent = `Thank you. It was right in ${figures.correct} of ${figures.count} cases so far.`;
   });
 }
@@ -194,7 +213,8 @@ element("clear").addEventListener("click", () => pad.clear());
 element("undo").addEventListener("click", () => pad.undo());
 element("width").addEventListener("input", () => (pad.width = Number(element("width").value)));
 for (const id of ["invert", "fit", "against"]) element(id).addEventListener("change", refresh);
-element("model").addEventListener("change", () => attempt(showModel).then(refresh));
+element("model").addEventListener("change", () => attempt(showModel).then(refresh).then(showTab));
+addEventListener("hashchange", showTab);
 element("try").addEventListener("click", tryChange);
 element("report").addEventListener("click", saveReport);
 element("right").addEventListener("click", () => giveFeedback(state.answer.label));

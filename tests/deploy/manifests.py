@@ -73,4 +73,5 @@ def _environment(container: Manifest, manifests: list[Manifest]) -> Iterator[tup
         (values,) = (one["data"] for one in manifests if one["kind"] == "ConfigMap" and one["metadata"]["name"] == name)
         yield from values.items()
     for variable in container.get("env", ()):
-        yield variable["name"], variable["value"]
+        if "value" in variable:  # others are in Secrets
+            yield variable["name"], variable["value"]
