@@ -28,6 +28,7 @@ from app.engine.openapi import add_schemas, require_key
 from app.engine.problems import Problem, RequestError
 from app.engine.routes import methods_at
 from app.errors import PROBLEMS
+from app.open_inference import repository
 from app.open_inference import routes as open_inference
 from app.open_inference.schemas import ProtocolProblem
 from app.open_inference.statistics import InferenceCounters
@@ -64,6 +65,7 @@ _ROUTERS = (
     open_inference.direct_router,
     open_inference.probes,
     open_inference.router,
+    repository.router,
     models_routes.router,
     rollouts_routes.router,
     metrics.router,

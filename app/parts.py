@@ -22,7 +22,7 @@ from app.serving.live_models import LiveModels
 from app.serving.telemetry import Telemetry
 from app.settings import Settings
 
-__all__ = ["DepParts", "Parts", "recorded"]
+__all__ = ["DepAdministrator", "DepParts", "Parts", "recorded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +94,10 @@ def _parts(request: Request) -> Parts:
 
 
 DepParts = Annotated[Parts, Depends(_parts)]
+
+
+def _administrator(request: Request, parts: DepParts) -> str:
+    return parts.admins.name_of(request.method, dict(request.scope["headers"]))
+
+
+DepAdministrator = Annotated[str, Depends(_administrator)]  # the name of the admin who asks; all others are refused

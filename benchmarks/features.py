@@ -2,6 +2,8 @@
 
     python -m benchmarks.features log             # a line a request, read through a pipe, against none
     python -m benchmarks.features keys            # an API key in each request, against none
+    python -m benchmarks.features challenger      # one in the shadow, recording labels alone, against none
+    python -m benchmarks.features challenger-recorded   # the same, each answer recorded in both
     python -m benchmarks.features log --connections 64 --rounds 30
 
 The servers have core 0; wrk and the readers of the logs have core 1. Rates vary with whatever else the machine does, so
@@ -12,6 +14,7 @@ import argparse
 import json
 import os
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -26,6 +29,8 @@ from typing import NamedTuple
 
 import psutil
 
+from app.classifier import artifact
+
 REPOSITORY = Path(__file__).parent.parent
 KEY = "a-key-for-the-benchmark"
 # By name: the variables of the server with the feature, and of the one without.
@@ -34,6 +39,11 @@ FEATURES = {
     "keys": (
         {"SOFTMAX_API_KEYS": f"{KEY},another-key-that-is-accepted", "SOFTMAX_LOG_REQUESTS": "false"},
         {"SOFTMAX_LOG_REQUESTS": "false"},
+    ),
+    "challenger": ({"SOFTMAX_MODELS_DIR": "{challenged}"}, {"SOFTMAX_MODELS_DIR": "{alone}"}),
+    "challenger-recorded": (
+        {"SOFTMAX_MODELS_DIR": "{challenged}", "SOFTMAX_RECORD": "answers"},
+        {"SOFTMAX_MODELS_DIR": "{alone}", "SOFTMAX_RECORD": "answers"},
     ),
 }
 
@@ -98,6 +108,19 @@ def write_body(folder: Path) -> Path:
     return body
 
 
+def write_models(folder: Path) -> dict[str, str]:
+    """Two models folders with the shipped model: `challenged` has a challenger, too, `alone` none."""
+    shipped = REPOSITORY / "models/fashion-mnist" / artifact.FILE_NAME
+    for name in ("challenged", "alone"):
+        (folder / name / "fashion-mnist").mkdir(parents=True)
+        shutil.copy(shipped, folder / name / "fashion-mnist")
+    found = artifact.load(shipped)
+    metadata = found.metadata.model_copy(update={"seed": found.metadata.seed + 1})  # another version that costs as much
+    challenger = folder / "challenged/fashion-mnist/challenger" / artifact.FILE_NAME
+    artifact.save(challenger, found.model, metadata, found.pixel_statistics, found.conformal)
+    return {name: str(folder / name) for name in ("challenged", "alone")}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("feature", choices=FEATURES)
@@ -107,9 +130,16 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=18700, help="and the one after it")
     options = parser.parse_args()
     with ExitStack() as stack:
-        body = write_body(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        body, models = write_body(folder), write_models(folder)
         servers = [
-            stack.enter_context(serving(options.port + number, variables))
+            stack.enter_context(
+                serving(
+                    options.port + number,
+                    {"SOFTMAX_RECORDS": f"sqlite:///{folder}/{number}.sqlite"}
+                    | {name: value.format(**models) for name, value in variables.items()},
+                )
+            )
             for number, variables in enumerate(FEATURES[options.feature])
         ]
         rounds: list[list[Round]] = [[], []]

@@ -33,6 +33,7 @@ from app.rollout.errors import (
     UnfitChallengerError,
     UnwritableError,
 )
+from app.serving.live_models import UNLOADED
 
 __all__ = ["CHALLENGER", "PREVIOUS", "ModelFolder"]
 
@@ -134,6 +135,17 @@ class ModelFolder:
                 return evidence
 
             return self._decide("rollback", self._previous, who, prove)
+
+    def unload(self) -> None:
+        """Have the model served no longer; raises BusyError or UnwritableError where the folder can't be changed."""
+        with self._deciding():
+            (self.path / UNLOADED).touch()
+
+    def load(self) -> None:
+        """Undo `unload`; raises as it does."""
+        if (self.path / UNLOADED).exists():
+            with self._deciding():
+                (self.path / UNLOADED).unlink()
 
     def finish(self) -> Decision | None:
         """Finish what another process began and could not end.

@@ -83,6 +83,14 @@ class Rollouts:
         """Have the previous version answer again; raises as `ModelFolder.roll_back`."""
         return self._model(name).roll_back(who, evidence)
 
+    def unload(self, name: str) -> None:
+        """Have a model served no longer, until it is loaded; raises as `ModelFolder.unload`."""
+        self._model(name).unload()
+
+    def load(self, name: str) -> None:
+        """Have an unloaded model served again; raises as `ModelFolder.load`."""
+        self._model(name).load()
+
     def history(self, name: str) -> list[Decision]:
         """Every decision about a model, the newest first.
 

@@ -5,7 +5,6 @@ Nothing of it can be seen in an answer. It is the first to rest when requests ar
 
 import logging
 from collections.abc import Collection, Iterable, Sequence
-from itertools import islice
 from threading import Lock
 from time import monotonic
 from typing import NamedTuple
@@ -44,6 +43,8 @@ class Shadow:
             ("model", "version", "agrees"),
             registry=registry,
         )
+        self._series_of = ("", "")  # name and version of the challenger that was counted last
+        self._series: tuple[Counter, ...] = ()
         self._failed: WeakSet[LiveModel] = WeakSet()
         self._lock = Lock()
         self._waiting: list[_Waiting] = []
@@ -63,26 +64,6 @@ class Shadow:
             return
         with self._lock:
             self._waiting.append(_Waiting(model, list(answers), images, checked))
-
-    def beside(self, model: LiveModel, answers: Sequence[Answer], images: Sequence[bytes]) -> list[Answer]:
-        """Add to each answer what the challenger of this model would have answered, if there is one."""
-        challenger = self.challenger_of(model)
-        if challenger is None or not images:
-            return list(answers)
-        try:
-            rows, oddities = challenger.classify(images)
-        except Exception:
-            logger.exception(
-                "Model %s: its challenger, version %s, fails and is dropped; the champion answers on.",
-                *(model.name, challenger.version),
-            )
-            self._failed.add(challenger)
-            return list(answers)
-        self._count(challenger, answers, rows)
-        return [
-            answer._replace(challenger=ChallengerAnswer(challenger.version, row, oddity))
-            for answer, row, oddity in zip(answers, rows, oddities, strict=True)
-        ]
 
     def challenger_of(self, model: LiveModel) -> LiveModel | None:
         """The challenger that is to classify what this model answers now; None: none is."""
@@ -105,13 +86,63 @@ class Shadow:
         for champion in dict.fromkeys(one.champion for one in waiting):
             self._classify(champion, [one for one in waiting if one.champion is champion])
 
+    def beside(self, model: LiveModel, answers: Sequence[Answer], images: Sequence[bytes]) -> Sequence[Answer]:
+        """Add to each answer what the challenger of this model would have answered, if there is one."""
+        challenger = self.challenger_of(model)
+        if challenger is None or not images:
+            return answers
+        try:
+            rows, unusual = challenger.rows(images)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the challenger's alone
+            self._drop(challenger, error)
+            return answers
+        version, both, agreeing = challenger.version, [], 0
+        for answer, row, is_unusual in zip(answers, rows, unusual, strict=True):
+            agreeing += row[answer.class_id] == max(row)
+            other = ChallengerAnswer(version, row, "unusual" if is_unusual else None)
+            both.append(answer._replace(challenger=other))
+        self._count(challenger, agreeing, len(answers))
+        return both
+
     def _classify(self, champion: LiveModel, waiting: Sequence[_Waiting]) -> None:
         answers = [answer for one in waiting for answer in one.answers]
-        both = iter(self.beside(champion, answers, [image for one in waiting for image in one.images]))
+        images = [image for one in waiting for image in one.images]
+        if self._records.writer.keeps_answers:
+            answers = list(self.beside(champion, answers, images))
+        else:
+            self._compare(champion, answers, images)
+        start = 0
         for one in waiting:
-            self._records.answered(champion, islice(both, len(one.images)), one.images, checked=one.checked)
+            end = start + len(one.images)
+            self._records.answered(champion, answers[start:end], one.images, checked=one.checked)
+            start = end
 
-    def _count(self, challenger: LiveModel, answers: Sequence[Answer], rows: Sequence[Sequence[float]]) -> None:
-        agreeing = sum(row[answer.class_id] == max(row) for answer, row in zip(answers, rows, strict=True))
-        for agrees, count in (("true", agreeing), ("false", len(answers) - agreeing)):
-            self._counted.labels(challenger.name, challenger.version, agrees).inc(count)
+    def _compare(self, champion: LiveModel, answers: Sequence[Answer], images: Sequence[bytes]) -> None:
+        """Count how often the two agree, where no more is kept."""
+        challenger = self.challenger_of(champion)
+        if challenger is None:
+            return
+        try:
+            class_ids = challenger.class_ids(images)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._drop(challenger, error)
+        else:
+            agreeing = sum(answer.class_id == other for answer, other in zip(answers, class_ids, strict=True))
+            self._count(challenger, agreeing, len(answers))
+
+    def _drop(self, challenger: LiveModel, error: Exception) -> None:
+        logger.error(
+            "Model %s: its challenger, version %s, fails and is dropped; the champion answers on.",
+            *(challenger.name, challenger.version),
+            exc_info=error,
+        )
+        self._failed.add(challenger)
+
+    def _count(self, challenger: LiveModel, agreeing: int, count: int) -> None:
+        key = (challenger.name, challenger.version)
+        if key != self._series_of:  # looking series up takes longer than counting
+            self._series_of = key
+            self._series = (self._counted.labels(*key, "true"), self._counted.labels(*key, "false"))
+        for series, number in zip(self._series, (agreeing, count - agreeing), strict=True):
+            if number:
+                series.inc(number)

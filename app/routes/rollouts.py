@@ -3,12 +3,12 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Path, Query
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from app.engine.openapi import problems
-from app.parts import DepParts, Parts
+from app.parts import DepAdministrator, DepParts, Parts
 from app.records.decisions import Decision
 
 
@@ -36,13 +36,6 @@ class History(TypedDict):
 router = APIRouter(prefix="/models", tags=["models"])
 
 ModelName = Annotated[str, Path(description="of the model's folder")]
-
-
-def _administrator(request: Request, parts: DepParts) -> str:
-    return parts.admins.name_of(request.method, dict(request.scope["headers"]))
-
-
-DepAdministrator = Annotated[str, Depends(_administrator)]
 
 
 @router.post("/{name}/promote", responses=problems(401, 403, 404, 409))

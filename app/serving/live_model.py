@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from itertools import repeat
 
 import torch
 from torch import Tensor
@@ -66,15 +67,24 @@ class LiveModel:
         """Classify images, as `read_pixels` returns them; but for a handful, in one matrix product."""
         if len(images) < _WORTH_A_PRODUCT:
             return [_identified(self.predict(image)) for image in images]
-        rows, oddities = self.classify(images)
-        return [_identified(self._classification(row, oddity)) for row, oddity in zip(rows, oddities, strict=True)]
-
-    def classify(self, images: Sequence[bytes]) -> tuple[list[list[float]], Sequence[Oddity | None]]:
-        """Class probabilities of each image, in one matrix product, and what is odd about it."""
         values = stack(images).float()
         rows = self._model.classify(values).tolist()
-        oddities = self._pixel_statistics.oddities(images, values) if self._pixel_statistics else [None] * len(images)
-        return rows, oddities
+        oddities = self._pixel_statistics.oddities(images, values) if self._pixel_statistics else repeat(None)
+        return [_identified(self._classification(row, oddity)) for row, oddity in zip(rows, oddities, strict=False)]
+
+    def class_ids(self, images: Sequence[bytes]) -> list[int]:
+        """The likeliest class of each image, in one matrix product."""
+        found: list[int] = self._model.classify(stack(images).float()).argmax(1).tolist()
+        return found
+
+    def rows(self, images: Sequence[bytes]) -> tuple[list[list[float]], list[bool]]:
+        """Class probabilities of each image, in one matrix product; and whether it looks unlike the training images."""
+        values = stack(images).float()
+        rows: list[list[float]] = self._model.classify(values).tolist()
+        if self._pixel_statistics is None:
+            return rows, [False] * len(images)
+        unusual: list[bool] = (self._pixel_statistics.distances(values) > self._pixel_statistics.limit).tolist()
+        return rows, unusual
 
     def add_prediction_set(self, prediction: Classification, coverage: float) -> None:
         """Add to a prediction the smallest set of labels that holds the truth with probability `coverage`.

@@ -15,10 +15,11 @@ from app.classifier.errors import ModelFileError
 from app.serving.errors import NoSuchModelError, NotReadyError
 from app.serving.live_model import LiveModel
 
-__all__ = ["Change", "LiveModels", "Place", "Role"]
+__all__ = ["UNLOADED", "Change", "LiveModels", "Place", "Role"]
 
 logger = logging.getLogger(__name__)
 
+UNLOADED = ".unloaded"  # a file that keeps a model's folder from being served
 _PREFERRED_DEFAULT = "fashion-mnist"
 
 Role = Literal["champion", "challenger", "previous"]  # in the order in which they are looked at
@@ -139,7 +140,7 @@ class LiveModels:
 
     def _look(self) -> dict[Place, Look] | None:
         try:
-            folders = [folder for folder in self._folder.iterdir() if _is_name(folder.name)]
+            folders = [folder for folder in self._folder.iterdir() if _is_served(folder)]
         except OSError as error:
             self._set_folder_problem(f"Models folder {self._folder} can't be read: {error.strerror}.")
             return None
@@ -244,8 +245,9 @@ def _in_order(place: Place) -> tuple[str, int]:
     return place.model, _ROLES.index(place.role)
 
 
-def _is_name(folder: str) -> bool:
-    return not folder.startswith(".") and folder.isprintable()  # what is no text can't be shown, logged or asked for
+def _is_served(folder: Path) -> bool:
+    """Whether it may hold a model. Names that are no text can't be shown, logged or asked for."""
+    return not folder.name.startswith(".") and folder.name.isprintable() and _look_at(folder / UNLOADED) is None
 
 
 def _look_at(path: Path) -> Look | None:

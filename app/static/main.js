@@ -5,6 +5,7 @@ import { layOutBars, showAnswer, showEvidence, showNothing } from "./answer.js";
 import { showCard, showTemplates } from "./card.js";
 import { Pad } from "./pad.js";
 import { Review } from "./review.js";
+import { showRollout } from "./rollout.js";
 import { samplesFor } from "./samples.js";
 import { decode, listen } from "./sources.js";
 
@@ -133,6 +134,7 @@ async function showModel() {
   element("truth").replaceChildren(...labels.map((label) => new Option(label)));
   element("samples").replaceChildren(...samplesFor(labels).map(sampleButton));
   await showFigures();
+  await showRollout(current());
   showTemplates((await get(`models/${encodeURIComponent(current().name)}/templates`)).weights);
 }
 

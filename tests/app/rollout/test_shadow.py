@@ -78,7 +78,7 @@ def test_what_the_challenger_would_have_answered_is_recorded_beside(
 
     held = models.versions(NAME)
     pairs = read_pairs(records.database, NAME, held["champion"].version, held["challenger"].version)
-    rows, _ = held["challenger"].classify(SOME)
+    rows, _ = held["challenger"].rows(SOME)
     assert len(pairs.truths) == len(SOME)
     assert pairs.challenger == b"".join(packed(row) for row in rows)
 
@@ -140,7 +140,7 @@ def test_agreement_is_counted(
         )
         for agrees in ("true", "false")
     ]
-    agreeing = [row.index(max(row)) for row in challenger.classify(SOME)[0]].count(0)
+    agreeing = challenger.class_ids(SOME).count(0)
     assert counts == [agreeing, 8 - agreeing]
 
 

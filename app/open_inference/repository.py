@@ -1,0 +1,87 @@
+"""`POST /v2/repository/models/{name}/load` and `/unload`: which models are served, as an admin says.
+
+What is unloaded stays so over restarts and in every worker, until it is loaded: a file in the model's folder says it.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from app.engine.openapi import problems
+from app.engine.problems import BadRequestError
+from app.open_inference.bodies import check_json
+from app.open_inference.schemas import ProtocolProblem
+from app.parts import DepAdministrator, DepParts, Parts
+from app.serving.errors import NotReadyError
+
+router = APIRouter(prefix="/v2/repository/models", tags=["Open Inference Protocol"])
+
+_REFUSALS = problems(400, 401, 403, 404, 409, 503, model=ProtocolProblem)
+_MOST_LOOKS = 40  # at the models folder that this worker takes to see the change, before it is said that it does not
+_USUAL = frozenset({"unload_dependents"})  # parameters that clients send by themselves
+
+
+class RepositoryRequest(BaseModel):
+    """What clients send along."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    parameters: dict[str, Any] = {}
+
+
+async def _read(request: Request, parts: DepParts) -> RepositoryRequest:
+    """The body, whatever its Content-Type: `tritonclient` sends none.
+
+    Raises:
+        BadRequestError: it is no such request, or wants what is not supported.
+        TooLargeError: it is over the limit of JSON.
+    """
+    content = b""
+    async for chunk in request.stream():
+        content += chunk
+        check_json(content, parts.settings.max_json_bytes)
+    try:
+        body = RepositoryRequest.model_validate_json(content or b"{}")
+    except ValidationError as error:
+        raise BadRequestError('The body is not a repository request; send {"parameters": {}}, or nothing.') from error
+    for name in body.parameters.keys() - _USUAL:
+        raise BadRequestError(f"The parameter {name[:80]!r} is not supported: models are read from their folder.")
+    return body
+
+
+DepRequest = Annotated[RepositoryRequest, Depends(_read)]
+_BODY = {"requestBody": {"content": {"application/json": {"schema": RepositoryRequest.model_json_schema()}}}}
+
+
+@router.post("/{name}/load", responses=_REFUSALS, openapi_extra=_BODY)
+def load(name: str, parts: DepParts, _administrator: DepAdministrator, _request: DepRequest) -> Response:
+    """Serve a model of the models folder, in the version that lies there now; it takes an admin's key."""
+    parts.rollouts.load(name)
+
+    def is_loaded() -> bool:
+        if name in parts.models.failures:
+            raise NotReadyError(parts.models.failures[name])
+        return "champion" in parts.models.versions(name)
+
+    _wait(parts, is_loaded)
+    return Response()
+
+
+@router.post("/{name}/unload", responses=_REFUSALS, openapi_extra=_BODY)
+def unload(name: str, parts: DepParts, _administrator: DepAdministrator, _request: DepRequest) -> Response:
+    """Serve a model no longer, until it is loaded; it takes an admin's key."""
+    parts.rollouts.unload(name)
+    _wait(parts, lambda: "champion" not in parts.models.versions(name))
+    return Response()
+
+
+def _wait(parts: Parts, is_so: Callable[[], bool]) -> None:
+    """Return once this worker has seen the change; the others follow as soon as they look."""
+    for _ in range(_MOST_LOOKS):
+        if is_so():
+            return
+        time.sleep(parts.settings.models_poll_seconds)
+    raise NotReadyError("The change is made, but this worker has not seen it yet; its log may say why.")

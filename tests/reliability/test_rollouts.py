@@ -1,0 +1,73 @@
+"""Promotions and rollbacks under full load, by another process and over HTTP: no request notices."""
+
+import time
+from pathlib import Path
+from statistics import median
+
+import httpx
+import pytest
+
+from app.classifier import artifact
+from app.records.database import Database
+from app.rollout.rollouts import Rollouts
+from tests.app.rollout.conftest import save_model
+from tests.load import full_load
+from tests.reliability.test_live_models import (
+    NAME,
+    NEVER_TOO_BUSY,
+    QUICK,
+    Service,
+    check,
+    expected_answer,
+    requests_of_every_kind,
+    running_service,
+    until,
+)
+
+ADMIN = {"X-API-Key": "0123456789abcdef-alice"}
+
+
+@pytest.mark.parametrize(
+    ("workers", "rounds"),
+    [
+        pytest.param(2, 5, marks=pytest.mark.slow),
+        pytest.param(1, 50, marks=pytest.mark.soak),
+        pytest.param(2, 50, marks=pytest.mark.soak),
+    ],
+)
+def test_promotions_and_rollbacks_under_full_load_fail_no_request(tmp_path: Path, workers: int, rounds: int) -> None:
+    """Each round is a promotion and a rollback."""
+    models, seconds = tmp_path / "models", []
+    settings = {"SOFTMAX_MAX_DELAY_MS": NEVER_TOO_BUSY, "SOFTMAX_ADMIN_KEYS": f"alice:{ADMIN['X-API-Key']}"}
+    if rounds < 10:
+        settings["SOFTMAX_MODELS_POLL_SECONDS"] = QUICK
+    rollouts = Rollouts(models, Database(f"sqlite:///{tmp_path}/records.sqlite"))
+    with running_service(
+        models, workers, SOFTMAX_RECORDS=f"sqlite:///{tmp_path}/records.sqlite", **settings
+    ) as service:
+        expected = expected_answer(service)
+        with full_load(requests_of_every_kind(service)) as answers:
+            for seed in range(1, rounds + 1):
+                save_model(tmp_path / "new", seed)
+                rollouts.challenge(NAME, tmp_path / "new" / artifact.FILE_NAME)
+                rollouts.promote(NAME, "the command line", force=True)
+                wait_for_swaps(service, 2 * seed - 1)
+                expected |= expected_answer(service)
+                began = time.monotonic()
+                taken_back = httpx.post(f"{service.client.base_url}/models/{NAME}/rollback", headers=ADMIN, timeout=30)
+                assert taken_back.status_code == 200, taken_back.text
+                wait_for_swaps(service, 2 * seed)
+                seconds.append(time.monotonic() - began)
+        history = rollouts.history(NAME)
+    rollouts.close()
+
+    print(  # noqa: T201 - the figures of benchmarks/reliability.md
+        f"\n{workers} worker(s), {2 * rounds} promotions and rollbacks, {answers.total():,} requests. Until the "
+        f"previous version answered: median {median(seconds):.2f} s, slowest {max(seconds):.2f} s."
+    )
+    check(answers, expected)
+    assert [row.action for row in history] == ["rollback", "promotion"] * rounds
+
+
+def wait_for_swaps(service: Service, count: int) -> None:
+    until(lambda: service.counted("softmax_model_swaps_total") == count * service.workers)
