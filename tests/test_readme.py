@@ -41,16 +41,17 @@ def test_every_line_of_the_tree_is_true_and_has_a_purpose() -> None:
         assert purpose
 
 
-@pytest.mark.parametrize("folder", ["app", "app/classifier"])
-def test_the_tree_has_every_module(folder: str) -> None:
+def test_the_tree_has_every_room() -> None:
     [tree] = [block for block in blocks("") if block.startswith("app/")]
-    indent = "  " * (folder.count("/") + 1)
-    within = re.search(rf"^ *{re.escape(folder.rpartition('/')[2])}/.*\n((?:{indent}.*\n)*)", tree, re.MULTILINE)
+    within = re.search(r"^app/.*\n((?:  .*\n)*)training/.*\n((?:  .*\n)*)", tree, re.MULTILINE)
     assert within is not None
 
-    listed = re.findall(rf"^{indent}(\w+\.py)", within[1], re.MULTILINE)
-
-    assert set(listed) == {path.name for path in (REPOSITORY / folder).glob("*.py")} - {"__init__.py"}
+    for package, lines, alone in (("app", within[1], r"\w+\.py"), ("training", within[2], "$^")):
+        listed = set(re.findall(rf"^  (\w+(?=/)|{alone})", lines, re.MULTILINE))
+        folder = REPOSITORY / package
+        rooms = {path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("__")}
+        modules = {path.name for path in folder.glob("*.py")} - {"__init__.py"} if package == "app" else set()
+        assert listed == rooms | modules
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"make ([a-z]+)", README))))
