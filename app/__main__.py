@@ -78,6 +78,8 @@ def serve(
         )
         sys.exit(2)
     _check_records(settings)
+    if settings.is_local and not settings.allowed_hosts:
+        os.environ["SOFTMAX_ALLOWED_HOSTS"] = "localhost"  # so that Host is looked at
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # one process needs none, and several get one of their own
     with _shared_metrics() if settings.workers > 1 else nullcontext():
         config = uvicorn.Config(

@@ -12,7 +12,6 @@ import torch
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -20,10 +19,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app import __version__
 from app.classifier.errors import ClassifierError
 from app.engine.access import Access, Admins
+from app.engine.cors import Cors
 from app.engine.dispatcher import Dispatcher
 from app.engine.front import Front
 from app.engine.keys import Keys
 from app.engine.limits import Limits
+from app.engine.neighbors import Neighbors
 from app.engine.openapi import add_schemas, require_key
 from app.engine.problems import Problem, RequestError
 from app.engine.routes import methods_at
@@ -76,11 +77,17 @@ _ROUTES = [route for router in _ROUTERS for route in router.routes]
 _OPEN_PATHS = frozenset({"/livez", "/readyz", "/v2/health/live", "/v2/health/ready"})  # which need no key
 _ALWAYS_ANSWERED = _OPEN_PATHS | {"/metrics"}  # however much there is to do
 _PROBLEM_MODELS = {"/v2/": ProtocolProblem}  # by the start of a path, where there is more to tell
-_CORS: dict[str, Any] = {
-    "allow_methods": ("GET", "HEAD", "POST"),
-    "allow_headers": ("Authorization", "X-API-Key", "X-Request-ID", "Inference-Header-Content-Length"),
-    "expose_headers": ("X-Request-ID", "X-Model-Version", "Retry-After", "Inference-Header-Content-Length"),
-}
+_SENT_HEADERS = (  # that pages of other origins may send; the last three are what uploaders and tracers add
+    "Authorization",
+    "X-API-Key",
+    "X-Request-ID",
+    "Content-Encoding",
+    "Inference-Header-Content-Length",
+    "Cache-Control",
+    "X-Requested-With",
+    "traceparent",
+)
+_READ_HEADERS = ("X-Request-ID", "X-Model-Version", "Retry-After", "Inference-Header-Content-Length")
 
 
 class Service(FastAPI):
@@ -159,7 +166,13 @@ def create_app(settings: Settings | None = None) -> Service:
     )
     app.outermost = Front(super(Service, app).__call__, app.dispatcher, settings.root_path)
     if settings.cors_origins:
-        app.outermost = CORSMiddleware(app.outermost, allow_origins=settings.cors_origins, **_CORS)
+        app.outermost = Cors(
+            app.outermost,
+            app.dispatcher,
+            origins=settings.cors_origins,
+            headers=(*_SENT_HEADERS, *settings.cors_headers),
+            exposed=_READ_HEADERS,
+        )
     for router in _ROUTERS:
         app.include_router(router)
     app.mount("/static/swagger-ui", page.swagger_ui)
@@ -191,14 +204,14 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
-def _access(settings: Settings) -> Access | None:
-    """The check that the settings ask for; None: there are no keys, and everybody may ask.
+def _access(settings: Settings) -> Access | Neighbors:
+    """The check that the settings ask for.
 
     Raises:
         ValueError: the file of the keys can't be read.
     """
     if not settings.needs_key:
-        return None
+        return Neighbors(settings.allowed_hosts, settings.cors_origins, _OPEN_PATHS)
     keys = [key.get_secret_value() for key in settings.api_keys]
     return Access(Keys([*keys, *_admin_keys(settings).values()], settings.api_keys_file), _OPEN_PATHS)
 

@@ -26,6 +26,7 @@ __all__ = ["Settings", "complaints"]
 
 _ADMIN = re.compile(r"[A-Za-z0-9._-]{1,40}")  # what an administrator may be called
 _Text = TypeVar("_Text", str, Path)
+_ORIGIN = re.compile(r"(null|[a-z][a-z0-9+.-]*://[^/?#\s]+)")
 
 
 def _split(value: object) -> object:
@@ -63,6 +64,12 @@ def _utf8(value: _Text) -> _Text:
 def _checked_file(path: Path) -> Path:
     read_keys(path)
     return path
+
+
+def _checked_origin(origin: str) -> str:
+    if origin != "*" and not _ORIGIN.fullmatch(origin):
+        raise ValueError(f"{origin!r} is no origin: write scheme and host, such as https://pages.example, and no more.")
+    return origin
 
 
 class Settings(BaseSettings):
@@ -142,8 +149,16 @@ class Settings(BaseSettings):
         description="keys that may promote models and take them back, each as NAME:KEY, comma separated; unset: none",
     )
     allow_anonymous: bool = Field(default=False, description="listen beyond this machine even without keys")
-    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
-        default=(), description="origins whose pages may ask, comma separated, or *"
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+        default=(),
+        description="without keys: names, besides this machine's own, under which the service is asked, comma "
+        "separated; unset: none where it listens to this machine only, any elsewhere",
+    )
+    cors_origins: Annotated[
+        tuple[Annotated[str, AfterValidator(_checked_origin)], ...], NoDecode, BeforeValidator(_split)
+    ] = Field(default=(), description="origins whose pages may ask, comma separated, or *")
+    cors_headers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+        default=(), description="headers that they may send besides the usual ones, comma separated, or *"
     )
     log_format: Literal["auto", "json", "console"] = Field(
         default="auto", description="auto: console on a terminal, json elsewhere"
@@ -158,7 +173,12 @@ class Settings(BaseSettings):
     @property
     def is_open_to_all(self) -> bool:
         """Whether other machines may reach the service without a key, and nobody said so."""
-        return not (self.needs_key or self.allow_anonymous or _is_loopback(self.host))
+        return not (self.needs_key or self.allow_anonymous or self.is_local)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the service listens to this machine only."""
+        return _is_loopback(self.host)
 
 
 def complaints(error: ValidationError) -> list[str]:

@@ -42,6 +42,7 @@ def test_every_variable_of_compose_is_shown_with_its_default() -> None:
     used = dict(re.findall(r"\$\{(\w+)-(.*?)\}", COMPOSE))
 
     assert used.pop("SOFTMAX_ALLOW_ANONYMOUS") == "true"  # its ports are this machine's alone
+    assert used.pop("SOFTMAX_ALLOWED_HOSTS") == "localhost,service"  # the second is what Prometheus asks
     assert used == {name: value for name, value in SHOWN.items() if not name.startswith("SOFTMAX_")}
 
 

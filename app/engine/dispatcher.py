@@ -22,7 +22,8 @@ from app.engine.clock import Clock
 from app.engine.codings import decompress
 from app.engine.connections.crowd import Crowd
 from app.engine.limits import Limits
-from app.engine.problems import OverCapacityError, Problems, UnauthorizedError
+from app.engine.neighbors import Neighbors
+from app.engine.problems import OverCapacityError, Problems, RequestError
 from app.engine.routes import DirectRoutes, Match
 from app.engine.together import Batch, Steps, run_alone
 from app.engine.turns import Turn
@@ -47,7 +48,7 @@ class Dispatcher:
         limits: Limits | None = None,
         *,
         given: Mapping[str, Any] | None = None,
-        access: Access | None = None,
+        access: Access | Neighbors | None = None,
         always_answered: frozenset[str] = frozenset(),
         answers_other_origins: bool = False,
         on_answered: Callable[[Sequence[Call]], None] = lambda _: None,
@@ -97,6 +98,7 @@ class Dispatcher:
 
         Raises:
             UnauthorizedError: it has no key, or none that is accepted.
+            ForeignRequestError: there are no keys, and it comes from elsewhere.
         """
         if self.access is not None:
             self.access.check(method, call.path, call.header_fields)
@@ -107,7 +109,7 @@ class Dispatcher:
             return True
         try:
             self.access.check(method, call.path, call.header_fields)
-        except UnauthorizedError:
+        except RequestError:
             return False
         return True
 

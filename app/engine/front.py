@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.engine.calls import Answer, Call
 from app.engine.dispatcher import NO_SNIFFING, Dispatcher
-from app.engine.problems import RequestError, TooLargeError, UnauthorizedError
+from app.engine.problems import RequestError, TooLargeError
 from app.engine.routes import Match
 
 __all__ = ["SHED", "Front"]
@@ -49,7 +49,7 @@ class Front:
         match = dispatcher.routes.match(method.encode(), path)
         try:
             dispatcher.check_access(method, call)
-        except UnauthorizedError as error:
+        except RequestError as error:
             await _send(dispatcher.refuse(call, error, match, method), send)
             return
         if match is None:

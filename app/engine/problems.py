@@ -4,6 +4,7 @@ RequestError
 ├── BadRequestError             the request can't be read
 ├── UnauthorizedError           it has no key, or none that is accepted
 ├── ForbiddenError              its key is accepted, but not for this
+├── ForeignRequestError         there are no keys, and it comes from elsewhere
 ├── SlowRequestError            it did not arrive within its time
 ├── TooLargeError               its body is over its limit
 ├── UnsupportedMediaTypeError   its body is of a kind that the route does not take
@@ -27,6 +28,7 @@ __all__ = [
     "PROBLEM_MEDIA_TYPE",
     "BadRequestError",
     "ForbiddenError",
+    "ForeignRequestError",
     "HeadersTooLargeError",
     "ItemProblem",
     "Kind",
@@ -62,6 +64,10 @@ class UnauthorizedError(RequestError):
 
 class ForbiddenError(RequestError):
     status, title = 403, "Admin key needed"
+
+
+class ForeignRequestError(RequestError):
+    status, title = 403, "Request from elsewhere"
 
 
 class SlowRequestError(RequestError):

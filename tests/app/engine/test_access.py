@@ -99,8 +99,11 @@ def test_a_page_of_another_site_cannot_use_the_browsers_key_to_change_anything(c
         check.check("POST", "/feedback", headers)
 
 
-def test_without_keys_there_is_no_check() -> None:
-    assert create_app(Settings()).dispatcher.access is None
+def test_without_keys_none_is_asked_for() -> None:
+    access = create_app(Settings()).dispatcher.access
+
+    assert access is not None
+    access.check("POST", "/predict", {})
 
 
 def test_keys_come_from_the_environment_and_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
