@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 from app.process import logs, server
 from app.records.database import Database
 from app.records.errors import RecordsError
-from app.settings import Settings, complaints
+from app.settings import Settings, complaints, unknown_variables
 
 _WORKER_SECONDS = 30  # to answer the launcher, or be replaced: while it imports torch on little of a core, it does not
 
@@ -118,10 +118,14 @@ def _check_records(settings: Settings) -> None:
 
 def _settings() -> Settings:
     try:
-        return Settings()
+        settings = Settings()
+        wrong = unknown_variables(os.environ)
     except ValidationError as error:
-        typer.echo("\n".join(complaints(error)), err=True)
+        wrong = complaints(error)
+    if wrong:
+        typer.echo("\n".join(wrong), err=True)
         sys.exit(2)
+    return settings
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 import torch
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -27,7 +27,7 @@ from app.engine.limits import Limits
 from app.engine.neighbors import Neighbors
 from app.engine.openapi import add_schemas, require_key
 from app.engine.problems import Problem, RequestError
-from app.engine.routes import methods_at
+from app.engine.routes import check_query, methods_at
 from app.errors import PROBLEMS
 from app.open_inference import repository
 from app.open_inference import routes as open_inference
@@ -174,7 +174,7 @@ def create_app(settings: Settings | None = None) -> Service:
             exposed=_READ_HEADERS,
         )
     for router in _ROUTERS:
-        app.include_router(router)
+        app.include_router(router, dependencies=[] if router is page.router else [Depends(check_query)])
     app.mount("/static/swagger-ui", page.swagger_ui)
     app.mount("/static", page.static_files)
     for kind in (

@@ -2,6 +2,8 @@
 
 import ipaddress
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -22,7 +24,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.engine.keys import check_keys, read_keys
 
-__all__ = ["Settings", "complaints"]
+__all__ = ["Settings", "complaints", "unknown_variables"]
 
 _ADMIN = re.compile(r"[A-Za-z0-9._-]{1,40}")  # what an administrator may be called
 _Text = TypeVar("_Text", str, Path)
@@ -179,6 +181,18 @@ class Settings(BaseSettings):
     def is_local(self) -> bool:
         """Whether the service listens to this machine only."""
         return _is_loopback(self.host)
+
+
+def unknown_variables(environment: Iterable[str]) -> list[str]:
+    """What is wrong with variables that start like a setting and are none, a line each."""
+    known = [name.upper() for name in Settings.model_fields]
+    names = [name.removeprefix("SOFTMAX_") for name in sorted(environment) if name.startswith("SOFTMAX_")]
+    return [_unknown(name, get_close_matches(name, known, n=1)) for name in names if name not in known]
+
+
+def _unknown(name: str, near: list[str]) -> str:
+    hint = f" Did you mean SOFTMAX_{near[0]}?" if near else ""
+    return f"SOFTMAX_{name}: there is no such setting.{hint}"
 
 
 def complaints(error: ValidationError) -> list[str]:

@@ -12,16 +12,19 @@ from inspect import signature
 from typing import Any, NamedTuple, get_type_hints
 from urllib.parse import parse_qsl
 
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette import routing
+from starlette.requests import Request
 from starlette.types import Scope
 
 from app.engine.calls import Call
 from app.engine.limits import Limits
 from app.engine.problems import BadRequestError
+from app.engine.spelling import check_names
 
-__all__ = ["BodilessRoute", "DirectRoute", "DirectRoutes", "Match", "methods_at"]
+__all__ = ["BodilessRoute", "DirectRoute", "DirectRoutes", "Match", "check_query", "methods_at"]
 
 
 class DirectRoute(APIRoute):
@@ -139,9 +142,25 @@ def methods_at(scope: Scope, routes: Iterable[routing.BaseRoute]) -> list[str]:
     return sorted(found | ({"HEAD"} if "GET" in found else set()))
 
 
+def check_query(request: Request) -> None:
+    """Refuse query parameters that a route of FastAPI's does not have, as direct routes refuse them.
+
+    Raises:
+        BadRequestError: there is one.
+    """
+    check_names("query parameter", request.query_params, _query_names(request.scope["route"].dependant))
+
+
+def _query_names(dependant: Dependant) -> set[str]:
+    names = {parameter.alias for parameter in dependant.query_params}
+    return names.union(*map(_query_names, dependant.dependencies))
+
+
 def _parse(options: type[BaseModel], query: bytes) -> BaseModel:
+    given = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+    check_names("query parameter", given, options.model_fields)
     try:
-        return options.model_validate(dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)))
+        return options.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))

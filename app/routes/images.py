@@ -11,6 +11,7 @@ from app.engine.forms import Upload, boundary_of, shown, split_form
 from app.engine.limits import Limits
 from app.engine.problems import BadRequestError, TooLargeError
 from app.engine.routes import DirectRoute
+from app.engine.spelling import check_names
 from app.parts import Parts
 from app.serving.errors import TooManyImagesError
 
@@ -32,7 +33,7 @@ _LIGHT_BATCH_BYTES = (
     4 * 1024
 )  # of a handful of images: those of more take milliseconds, and wait in a line of their own
 _FORM_OVERHEAD = 16 * 1024  # bytes that a form may add to its files: boundaries, headers, other fields
-_MAX_OTHER_PARTS = 16  # parts of a form besides the files
+_MAX_OTHER_PARTS = 16  # parts of a form that are read besides the files; there should be none
 _DIGEST_DIGITS = 16  # of an image's SHA-256, in the log
 
 
@@ -142,7 +143,19 @@ def _files(call: Call, field: bytes, max_files: int) -> list[Upload]:
     if not files:
         names = ", ".join(repr(shown(part.field)) for part in sections) or "none"
         raise BadRequestError(f"The form has no part named {shown(field)!r}; it has {names}.")
+    _check_parts(sections, field)
     return files
+
+
+def _check_parts(sections: list[Upload], *known: bytes) -> None:
+    """Raises BadRequestError: a form has a part that means nothing here."""
+    for part in sections:
+        if part.field in known:
+            continue
+        name = shown(part.field)
+        if name in ExplainOptions.model_fields:
+            raise BadRequestError(f"The form has a part {name!r}, which is a query parameter: ask for ?{name}=…")
+        check_names("part of the form", [name], [shown(field) for field in known])
 
 
 def decode(parts: Parts, upload: Upload, options: FittingOptions, among: int = 1) -> bytes:
@@ -189,6 +202,7 @@ def read_labeled_images(call: Call, parts: Parts) -> list[LabeledImage]:
         raise BadRequestError(
             f"The form has {len(files)} parts named 'file' and {len(labels)} named 'label'; send one label a file."
         )
+    _check_parts(sections, b"file", b"label")
     if len(files) > max_files:
         raise TooManyImagesError(f"The form has {len(files):,} files; the limit is {max_files:,}.")
     return [LabeledImage(*pair) for pair in zip(files, labels, strict=True)]

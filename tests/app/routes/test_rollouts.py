@@ -62,7 +62,7 @@ async def test_an_admin_promotes_by_force_and_another_takes_it_back(folder: Path
         ]
 
 
-@pytest.mark.parametrize("path", ["/promote", "/rollback"])
+@pytest.mark.parametrize("path", ["/promote", "/promote?force=true", "/rollback"])
 @pytest.mark.parametrize(
     ("admin_keys", "headers", "status"),
     [("", ALICE, 403), ("", {}, 403), (ADMINS, STRANGER, 403), (ADMINS, {}, 401)],
@@ -75,7 +75,7 @@ async def test_without_an_admins_key_nothing_moves(
     save_model(folder / PREVIOUS, seed=3)
     settings = {"admin_keys": admin_keys} if admin_keys else {}
     async with service(folder, **settings) as client:
-        answer = await client.post(path, headers=headers, params={"force": True})
+        answer = await client.post(path, headers=headers)
 
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
