@@ -17,11 +17,11 @@ def test_silent_connections_keep_nobody_out(models_dir: Path) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     service = [sys.executable, "-m", "app", "--port", str(port), "--models-dir", str(models_dir)]
-    limited = ["sh", "-c", 'ulimit -n 400 && exec "$@"', "sh", *service]
+    limited = ["sh", "-c", 'ulimit -n 800 && exec "$@"', "sh", *service]
     with subprocess.Popen(limited, cwd=REPOSITORY) as process, ExitStack() as stack:
         stack.callback(process.terminate)
         wait_until_it_answers(url, process)
-        clients = [stack.enter_context(connect(url)) for _ in range(500)]
+        clients = [stack.enter_context(connect(url)) for _ in range(600)]
 
         assert httpx.get(f"{url}/livez", timeout=10).status_code == 200
         clients[-1].sendall(LIVE)
