@@ -244,7 +244,8 @@ class Connection(asyncio.Protocol):
         if self._in_turn or self._must_wait() or self.is_leaving():
             return
         if not self._waiting:
-            self._rest()
+            if self._is_paused or self._has_ended:
+                self._rest()
         elif in_turn:
             self._in_turn = True
             self._turn.later(self._ask_anew)
@@ -311,14 +312,15 @@ class Connection(asyncio.Protocol):
                 return False
         elif head.body_bytes > _FED_AT_ONCE:
             return False
-        self._consume(self._start + head.size)
-        if len(self._waiting) - self._start >= head.body_bytes:
-            end = self._start + head.body_bytes
+        body = self._start + head.size
+        end = body + head.body_bytes
+        if end <= len(self._waiting):
             if call is not None:
-                call.content = memoryview(self._waiting)[self._start : end]
+                call.content = memoryview(self._waiting)[body:end]
             self._consume(end)
             self._answer(head, match, call)
         else:
+            self._consume(body)
             self._arriving = _Arriving(head, match, call)
             self._deadlines.enter(BODY)
             self._read_plain_body(self._arriving)
@@ -340,7 +342,7 @@ class Connection(asyncio.Protocol):
         if match is None or call is None:
             self._shed(head.path, self._dispatcher.request_id(head.fields))
         else:
-            self._deadlines.enter(WORK)
+            self._deadlines.phase = WORK  # for as long as it takes
             self._dispatcher.answer_in_turn(match, call, self._answered)
 
     def _answered(self, answer: Answer | None) -> None:

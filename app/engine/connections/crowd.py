@@ -13,7 +13,8 @@ __all__ = ["Crowd", "Member"]
 logger = logging.getLogger(__name__)
 
 _MOST_LEAVING = 256  # connections that are dropped from, and not closed yet
-_RESERVE = 64  # descriptors for files, and for connections that wait to be accepted
+_RESERVE = 336  # descriptors for files, and for the connections that a server accepts in one turn
+_RESERVED_SHARE = 0.5  # of all descriptors, at most, where there are few
 _SHARE_AT_ONCE = 0.02  # of all connections, closed together where descriptors run out: each look costs time
 _LOG_SECONDS = 10.0
 
@@ -41,7 +42,7 @@ class Crowd:
         """
         self._max_unread_bytes = max_unread_bytes
         self._on_shed = on_shed
-        self._max_connections = max_connections or resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _RESERVE
+        self._max_connections = max_connections or _max_connections()
         self._leaving: dict[Member, None] = {}  # the longest first, here and below
         self._unread: dict[Member, int] = {}
         self._unread_bytes = 0
@@ -90,3 +91,8 @@ class Crowd:
         if now - self._logged_at > _LOG_SECONDS:
             self._logged_at = now
             logger.warning("Connections are closed, as there are too many or they take nothing: %s.", why)
+
+
+def _max_connections() -> int:
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return descriptors - min(_RESERVE, int(_RESERVED_SHARE * descriptors))

@@ -24,7 +24,7 @@ _ORDINARY_POST = re.compile(
     rb"POST (/[!-~]*+) HTTP/1\.1\r\n(?i:host): [0-9A-Za-z.:-]++\r\n%b(?i:content-length): ([0-9]{1,9})\r\n%b\r\n"
     % (_ORDINARY_FIELDS, _ORDINARY_FIELDS)
 )
-_ENDS_IN_SPACE = re.compile(rb"[\t ]\r")
+_FIELD = re.compile(rb"\n([^:]++): ([^\r]*+)")
 _NEVER_PLAIN = frozenset({b"content-encoding", b"expect", b"proxy-connection", b"transfer-encoding", b"upgrade"})
 MAX_FIELDS = 100  # of a head
 # A host as RFC 3986 writes it, and a port; a user has no place here (RFC 9110, 4.2.4).
@@ -51,12 +51,8 @@ def read_plain_head(data: bytes, start: int = 0) -> PlainHead | None:
     if head is None:
         return None
     method, path, query, block = head.groups(b"")
-    lines = block.split(b"\r\n")
-    del lines[0]
-    fields = {}
-    for line in lines:
-        name, _, value = line.partition(b": ")
-        fields[name.lower()] = value
+    lines = _FIELD.findall(block)
+    fields = {name.lower(): value for name, value in lines}
     length = fields.get(b"content-length", b"0")
     keep_alive = _KEEPS_ALIVE.get(fields.get(b"connection", b"").lower())
     if (
@@ -67,7 +63,8 @@ def read_plain_head(data: bytes, start: int = 0) -> PlainHead | None:
         or not _NEVER_PLAIN.isdisjoint(fields)
         or not length.isdigit()
         or len(length) > _MAX_LENGTH_DIGITS
-        or _ENDS_IN_SPACE.search(head[0])
+        or b" \r" in head[0]
+        or b"\t\r" in head[0]
     ):
         return None
     return PlainHead(method, path.decode("ascii"), query, fields, int(length), keep_alive, head.end() - start)

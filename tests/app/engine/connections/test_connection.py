@@ -353,3 +353,63 @@ def test_what_the_standard_wants_refused_is_refused(head: bytes) -> None:
 
 def test_no_field_of_an_answer_begins_another_one() -> None:
     assert lines([(b"x-model", b"a\r\nset-cookie: b\0")]) == b"x-model: a  set-cookie: b \r\n"
+
+
+def test_between_two_requests_of_a_pipeline_others_have_their_turn() -> None:
+    async def play(world: World, wire: Wire) -> None:
+        other = world.connect()
+        wire.sends(request("GET /livez?n=1") * 8)
+        await world.turn(wire)
+        other.sends(request("GET /livez?n=2"))
+        await world.turn(other)
+        await world.turn()
+
+        assert len(other.answers()) == 1
+        assert 1 <= len(wire.answers()) <= 3
+
+    assert len(played(play).answers()) == 8
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (chunked("/echo?n=1", *[b"x"] * 1000), 200),
+        (chunked("/echo?n=1", *[b"x" * 64] * 1400), 200),
+        (chunked("/echo?n=1", *[b"x"] * 2000), 400),
+        (request("GET /livez?n=1", *[f"A{number}: b" for number in range(99)]), 200),
+        (request("GET /livez?n=1", *[f"A{number}: b" for number in range(100)]), 431),
+        (request("GET /livez?n=1", *["A:"] * 30_000), 431),
+        (request("GET /held?n=1", "A: " + "b" * 65_536), 431),
+        (request("POST /echo?n=1", "Transfer-Encoding: chunked", body=b"0\r\n" + b"A: b\r\n" * 20_000), 431),
+        (request("POST /echo?n=1", "Transfer-Encoding: chunked", body=b"1;" + b"a" * 70_000), 431),
+    ],
+    ids=[
+        "some small chunks",
+        "many chunks of 64 bytes",
+        "too many small chunks",
+        "a hundred fields",
+        "one more",
+        "an attack of them",
+        "a long one",
+        "endless trailers",
+        "an endless extension of a chunk",
+    ],
+)
+def test_a_request_costs_what_it_sends(sent: bytes, status: int) -> None:
+    async def play(world: World, wire: Wire) -> None:
+        for start in range(0, len(sent), 16_384):
+            wire.sends(sent[start : start + 16_384])
+        await world.settle()
+
+    assert [answer.status for answer in played(play).answers()] == [status]
+
+
+def test_a_body_that_nobody_wants_is_dropped_and_no_parser_reads_it() -> None:
+    async def play(world: World, wire: Wire) -> None:
+        wire.sends(request("POST /early?n=1", "Transfer-Encoding: chunked"))
+        await world.settle()
+        wire.sends(b"no chunks at all\r\n" + post("/echo?n=2", b"smuggled"))
+        await world.settle()
+        assert world.executed == ["1"]
+
+    assert [answer.status for answer in played(play).answers()] == [200]
