@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 
 __all__ = ["Drift", "drift"]
 
-_LEAST_EFFECT = 0.2  # w; what a warning takes
+_LEAST_EFFECT = 0.25  # w; what a warning takes
 _MOST_LIKELY = 1e-5  # p; each hour is tested several times, for years
 _LEAST_EXPECTED = 5  # in each cell; below, the distribution of the statistic is another
 
@@ -25,7 +25,7 @@ class Drift(TypedDict):
 
     effect_size: Annotated[float, Field(description="Cohen's w")]
     p_value: Annotated[float, Field(description="of Pearson's chi-squared test of homogeneity")]
-    drifted: Annotated[bool, Field(description="the effect is at least 0.2, and p below 0.00001")]
+    drifted: Annotated[bool, Field(description="the effect is at least 0.25, and p below 0.00001")]
 
 
 def drift(counts: Sequence[int], reference: Sequence[int]) -> Drift | None:

@@ -79,7 +79,7 @@ def window_metrics(shown: Mapping[str, Mapping[str, VersionFigures]], models: It
 def _drift_metrics(served: Sequence[tuple[tuple[str, str, str], WindowFigures]]) -> Iterator[Metric]:
     effect = GaugeMetricFamily("softmax_model_live_drift", "Effect size of the drift, Cohen's w", labels=_DRIFT_LABELS)
     drifted = GaugeMetricFamily(
-        "softmax_model_live_drifted", "1 where the effect is at least 0.2 and no chance, else 0", labels=_DRIFT_LABELS
+        "softmax_model_live_drifted", "1 where the effect is at least 0.25 and no chance, else 0", labels=_DRIFT_LABELS
     )
     for key, figures in served:
         found: dict[str, Drift | None] = {"classes": figures["class_drift"], "confidences": figures["confidence_drift"]}

@@ -86,6 +86,7 @@ def scores_of(
         top_2_accuracy=float((logits.topk(2).indices == class_ids[:, None]).any(1).double().mean()),
         loss=loss,
         calibration_error=_calibration_error(probabilities.amax(1).double(), predicted == class_ids),
+        confidence_counts=_confidence_counts(probabilities.amax(1).double()),
         coverages=_coverages(conformal, probabilities, class_ids) if conformal else (),
         flagged_share=_flagged_share(guard, split) if guard else None,
         inverted_flagged_share=_flagged_share(guard, split, inverted=True) if guard else None,
@@ -114,6 +115,12 @@ def _calibration_error(confidence: Tensor, correct: Tensor) -> float:
     bins = (confidence * _BINS).ceil().long().clamp(1, _BINS) - 1
     excess = torch.bincount(bins, weights=confidence - correct.double(), minlength=_BINS)
     return float(excess.abs().sum() / len(confidence))
+
+
+def _confidence_counts(confidence: Tensor) -> tuple[int, ...]:
+    """Images in each of the bins that the service counts its answers in, to tell when these drift."""
+    bins = (confidence * _BINS).long().clamp(max=_BINS - 1)
+    return tuple(torch.bincount(bins, minlength=_BINS).tolist())
 
 
 def _coverages(conformal: ConformalScores, probabilities: Tensor, class_ids: Tensor) -> tuple[CoverageScores, ...]:

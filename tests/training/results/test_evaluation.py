@@ -32,6 +32,7 @@ def test_every_score_is_the_one_counted_by_hand() -> None:
     assert evaluation.classes[1].recall == pytest.approx(3 / 4)
     assert [scores.sample_count for scores in evaluation.classes] == [4, 4]
     assert evaluation.calibration_error == pytest.approx(confidence - 0.75, abs=1e-6)
+    assert evaluation.confidence_counts == (0,) * 14 + (8,)  # all with the same, 0.993
 
 
 def test_a_class_that_is_never_predicted_scores_0() -> None:
