@@ -1,6 +1,7 @@
 """What the records say of a champion and its challenger on the same labeled images."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import compress
 from typing import Annotated
 
 import torch
@@ -11,7 +12,7 @@ from typing_extensions import TypedDict
 from app.records.pairs import Pairs
 from app.rollout.evidence import Comparison, Outcomes, Rule, judge
 
-__all__ = ["Evidence", "compare", "weigh"]
+__all__ = ["Evidence", "Fall", "compare", "weigh", "without"]
 
 _BINS = 15  # of confidence, as in the evaluation on the test set
 
@@ -37,6 +38,42 @@ class Evidence(TypedDict):
         int | None,
         Field(description="till the e-value is reached, if it goes on like this; null: it does not look like it"),
     ]
+
+
+class Fall(TypedDict):
+    """What the labels say of the claim that a version is as good in use as on its test set."""
+
+    labels: int  # images that it answered and of which the truth is known
+    correct: int
+    least_accuracy: float  # low end of the interval of its test accuracy
+    e_value: float  # evidence that it is right less often
+    needed: float  # e-value that it takes
+    fallen: bool
+
+
+def without(pairs: Pairs, known: Tensor) -> Pairs:
+    """Leave out images of which a model knows the answer, as it was trained on them.
+
+    Args:
+        pairs: with the SHA-256 of each image.
+        known: int64 [n], the first 8 bytes of such digests, as model files have them.
+    """
+    if not pairs.truths:
+        return pairs
+    digests = torch.frombuffer(bytearray(b"".join(digest[:8] for digest in pairs.digests)), dtype=torch.int64)
+    kept = (~torch.isin(digests, known)).tolist()
+    size = len(pairs.champion) // len(kept)  # bytes of one answer
+    return Pairs(
+        list(compress(pairs.truths, kept)),
+        b"".join(compress(_cut(pairs.champion, size), kept)),
+        b"".join(compress(_cut(pairs.challenger, size), kept)),
+        list(compress(pairs.unusual, kept)),
+        list(compress(pairs.digests, kept)),
+    )
+
+
+def _cut(rows: bytes, size: int) -> Iterator[bytes]:
+    return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
 def compare(pairs: Pairs, labels: Sequence[str]) -> Comparison:

@@ -1,7 +1,7 @@
 """Challenges, promotions and rollbacks of the models under one folder, on the evidence of the records."""
 
 import logging
-from collections.abc import Sequence
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,13 @@ from app.records.database import Database
 from app.records.decisions import Decision, read_decisions, write_decision
 from app.records.errors import RecordsError
 from app.records.pairs import read_pairs
-from app.rollout.comparison import Evidence, weigh
+from app.records.windows import read_counts
+from app.rollout.comparison import Evidence, Fall, weigh, without
 from app.rollout.errors import BusyError, RolloutError, UnprovenError
+from app.rollout.evidence import Rule, fall
 from app.rollout.model_folder import ModelFolder
 from app.serving.errors import NoSuchModelError
+from app.serving.live_model import LiveModel
 
 __all__ = ["Rollouts"]
 
@@ -39,19 +42,41 @@ class Rollouts:
         """Put a model file in the challenger's place; its version. Raises as `ModelFolder.challenge`."""
         return self._model(name).challenge(file)
 
-    def evidence(self, name: str, labels: Sequence[str], champion: str, challenger: str) -> Evidence:
-        """What speaks for a challenger so far.
-
-        Args:
-            name: of the model.
-            labels: of both versions, in the order of class_id.
-            champion: version.
-            challenger: version.
+    def evidence(self, name: str, champion: LiveModel | Artifact, challenger: LiveModel | Artifact) -> Evidence:
+        """What speaks for a challenger so far, by images that neither was trained on; both have the same labels.
 
         Raises:
             RecordsUnavailableError: the records can't be read.
         """
-        return weigh(read_pairs(self._database, name, champion, challenger), labels, champion, challenger)
+        pairs = read_pairs(self._database, name, champion.version, challenger.version)
+        for known in (champion.trained_on, challenger.trained_on):
+            pairs = pairs if known is None else without(pairs, known)
+        return weigh(pairs, champion.metadata.labels, champion.version, challenger.version)
+
+    def fall(self, model: LiveModel) -> Fall | None:
+        """Whether a version has fallen below its test accuracy, by all labels of its answers; None: there are none.
+
+        Labels of images that review chose do not count.
+
+        Raises:
+            RecordsUnavailableError: the records can't be read.
+        """
+        with self._database.reading() as connection:
+            counts = read_counts(connection, model.name, model.version, time.time())["all"]
+        labels = counts.total("labels").number
+        if not labels:
+            return None
+        correct = sum(counts.of("labels", number, number).number for number in range(len(model.metadata.labels)))
+        least, needed = model.metadata.evaluation.accuracy_interval[0], Rule().e_value
+        e_value = fall(correct, labels, least)
+        return {
+            "labels": labels,
+            "correct": correct,
+            "least_accuracy": least,
+            "e_value": e_value,
+            "needed": needed,
+            "fallen": e_value >= needed,
+        }
 
     def promote(self, name: str, who: str, *, force: bool = False) -> Decision:
         """Have the challenger answer.
@@ -68,7 +93,7 @@ class Rollouts:
 
         def prove(champion: Artifact, challenger: Artifact) -> Any:
             try:
-                evidence = self.evidence(name, champion.metadata.labels, champion.version, challenger.version)
+                evidence = self.evidence(name, champion, challenger)
             except RecordsError as error:
                 if force:
                     return {"problem": str(error), "forced": True}

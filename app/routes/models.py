@@ -10,7 +10,7 @@ from app.classifier.metadata import Metadata
 from app.engine.openapi import problems
 from app.parts import DepParts
 from app.records.errors import RecordsError
-from app.rollout.comparison import Evidence
+from app.rollout.comparison import Evidence, Fall
 from app.serving.answers import Templates
 from app.serving.live_model import LiveModel
 from app.serving.live_models import LiveModels, Role
@@ -33,7 +33,8 @@ class ModelCard(TypedDict):
     challenger: NotRequired[Annotated[VersionCard, Field(description="that answers nobody yet")]]
     previous: NotRequired[Annotated[VersionCard, Field(description="that answered before")]]
     evidence: NotRequired[Annotated[Evidence, Field(description="for the challenger, where one model is asked for")]]
-    evidence_problem: NotRequired[Annotated[str, Field(description="why there is none")]]
+    fall: NotRequired[Annotated[Fall, Field(description="whether it is worse in use than on its test set")]]
+    evidence_problem: NotRequired[Annotated[str, Field(description="why there is neither")]]
     refused: NotRequired[Annotated[dict[Role, str], Field(description="why a file that lies there is not held")]]
 
 
@@ -70,15 +71,20 @@ async def list_models(parts: DepParts) -> ModelList:
 def show_model(name: ModelName, parts: DepParts) -> ModelCard:
     """One model: its version, labels, origin and evaluation, and those of its challenger and previous version.
 
-    Beside a challenger, what the labels say of it so far, and what is missing to promote it.
+    What the labels say: whether it has fallen below its test accuracy; and of a challenger, whether it is better, and
+    what is missing to promote it.
     """
-    card = _card(parts.models.get(name), parts.models)
-    if "challenger" in card:
-        versions = (card["version"], card["challenger"]["version"])
-        try:
-            card["evidence"] = parts.rollouts.evidence(name, card["metadata"].labels, *versions)
-        except RecordsError as error:
-            card["evidence_problem"] = str(error)
+    model = parts.models.get(name)
+    card = _card(model, parts.models)
+    try:
+        fall = parts.rollouts.fall(model)
+        if fall is not None:
+            card["fall"] = fall
+        challenger = parts.models.versions(name).get("challenger")
+        if challenger is not None and "challenger" in card:
+            card["evidence"] = parts.rollouts.evidence(name, model, challenger)
+    except RecordsError as error:
+        card["evidence_problem"] = str(error)
     return card
 
 

@@ -51,6 +51,7 @@ class LiveModel:
         self.name = name
         self.version = loaded.version
         self.metadata = loaded.metadata
+        self.trained_on = loaded.trained_on  # int64 [n], as in the model file; None: it does not say
         self.reference: ModelReference = {"name": name, "version": loaded.version}
         self._model = loaded.model
         self._labels = loaded.metadata.labels

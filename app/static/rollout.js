@@ -6,15 +6,15 @@ const element = (id) => document.getElementById(id);
 const percent = (share, digits = 1) => `${(share * 100).toFixed(digits)} %`;
 const count = (number) => number.toLocaleString("en");
 
-/** Show who stands by a model; nothing where nobody does. */
-export async function showRollout({ name, challenger, previous, refused }) {
-  const reasons = Object.entries(refused ?? {}).filter(([role]) => role !== "champion");
-  element("rollout").hidden = !challenger && !previous && reasons.length === 0;
-  if (element("rollout").hidden) return;
-  const card = challenger ? await get(`models/${encodeURIComponent(name)}`) : { previous };
-  element("versions").hidden = !challenger;
+/** Show who stands by a model, and whether it has fallen; nothing where there is nothing to say. */
+export async function showRollout({ name }) {
+  const card = await get(`models/${encodeURIComponent(name)}`);
+  const reasons = Object.entries(card.refused ?? {}).filter(([role]) => role !== "champion");
+  const lines = sentences(card, reasons);
+  element("rollout").hidden = !card.challenger && lines.length === 0;
+  element("versions").hidden = !card.challenger;
   if (card.challenger) element("sides").replaceChildren(...sides(card));
-  element("missing").replaceChildren(...sentences(card, reasons).map(listItem));
+  element("missing").replaceChildren(...lines.map(listItem));
 }
 
 function sides({ version, metadata, challenger, evidence }) {
@@ -41,9 +41,10 @@ function sides({ version, metadata, challenger, evidence }) {
   });
 }
 
-function sentences({ evidence, evidence_problem: problem, previous }, reasons) {
+function sentences({ challenger, evidence, fall, evidence_problem: problem, previous }, reasons) {
   const found = reasons.map(([, reason]) => reason);
-  if (problem) found.push(problem);
+  if (fall?.fallen) found.push(`The champion is worse in use than on its test set: right of ${count(fall.labels)} labeled: ${count(fall.correct)}.`);
+  if (problem && challenger) found.push(problem);
   if (evidence?.enough) found.push("The challenger is proven: it can be promoted.");
   else if (evidence) found.push(...evidence.missing);
   if (evidence?.labels_to_go) found.push(`If it goes on like this, about ${count(evidence.labels_to_go)} more labels will do.`);

@@ -1,13 +1,17 @@
 """The comparison of two models, held against a plain loop and torchmetrics."""
 
+from hashlib import sha256
+
 import pytest
 import torch
 from torchmetrics.classification import MulticlassCalibrationError
 
 from app.records.pairs import Pairs
-from app.rollout.comparison import compare, weigh
+from app.rollout.comparison import compare, weigh, without
 from app.rollout.evidence import Outcomes
 from tests.conftest import LABELS
+from training.data.datasets import digests
+from training.data.splits import Split
 
 
 def draw(count: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, Pairs]:
@@ -58,6 +62,21 @@ def test_the_evidence_counts_who_is_right() -> None:
     assert found["only_challenger_correct"] == (rights[1] & ~rights[0]).sum().item()
     assert found["e_value"] > 20
     assert found["enough"] is (not found["missing"])
+
+
+def test_images_that_a_model_was_trained_on_do_not_count() -> None:
+    _, _, _, pairs = draw(50)
+    images = torch.arange(50 * 784).remainder(251).to(torch.uint8).view(50, 784)
+    pairs = pairs._replace(digests=[sha256(image.numpy()).digest() for image in images])
+    known = digests(Split(images[10:30], torch.zeros(20, dtype=torch.int64)))
+
+    left = without(pairs, known)
+
+    kept = [*range(10), *range(30, 50)]
+    assert left.truths == [pairs.truths[number] for number in kept]
+    assert left.champion == b"".join(pairs.champion[40 * number : 40 * number + 40] for number in kept)
+    assert left.digests == [pairs.digests[number] for number in kept]
+    assert without(Pairs([], b"", b"", [], []), known).truths == []
 
 
 def test_without_labels_the_evidence_says_what_is_missing() -> None:

@@ -86,6 +86,23 @@ def test_a_challenger_that_is_worse_is_not_promoted(rollouts: Rollouts, folder: 
         rollouts.promote("letters", "the rule")
 
 
+@pytest.mark.parametrize(("correct", "wrong", "fallen"), [(520, 60, False), (300, 280, True)])
+def test_a_fall_below_the_test_accuracy_shows_in_the_labels(
+    rollouts: Rollouts, folder: Path, tmp_path: Path, correct: int, wrong: int, *, fallen: bool
+) -> None:
+    save_model(folder / CHALLENGER, seed=2)
+    champion = LiveModels(folder.parent).get("letters")
+    assert rollouts.fall(champion) is None
+    tell(folder, tmp_path, only_challenger=wrong, only_champion=0, both=correct)
+
+    found = rollouts.fall(champion)
+
+    assert found is not None
+    assert (found["labels"], found["correct"]) == (correct + wrong, correct)
+    assert found["least_accuracy"] == 0.826
+    assert found["fallen"] is fallen
+
+
 def test_every_decision_leaves_a_row_the_newest_first(rollouts: Rollouts, folder: Path) -> None:
     save_model(folder / CHALLENGER, seed=2)
 
