@@ -263,10 +263,13 @@ def main() -> None:
         app()
     except (TrainingError, ClassifierError, OSError) as error:
         _stop(str(error))
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        _stop(f"memory is used up ({str(error).partition('. ')[0]}); try a smaller --batch-size or --stream.")
-    except torch.AcceleratorError as error:
-        _stop(f"the GPU failed: {str(error).partition(chr(10))[0]}")
+    except (MemoryError, RuntimeError) as error:
+        first_line = str(error).partition("\n")[0]
+        if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in first_line:
+            _stop(f"memory is used up ({first_line}); try a smaller --batch-size, or --stream.")
+        if isinstance(error, torch.AcceleratorError):
+            _stop(f"the GPU failed: {first_line}")
+        raise
 
 
 def _stop(reason: str) -> NoReturn:

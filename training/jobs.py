@@ -1,7 +1,7 @@
 """One fit from the data set to the model folder, in one process or in each of many: load, fit, measure, publish."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from training.errors import CheckpointError, TrainingError
 from training.fitting.checkpoints import FILE_NAME, Checkpoint, Purpose, load_checkpoint, purpose_of, save_checkpoint
 from training.fitting.devices import choose_device, choose_threads, describe_device, why_not_cuda
 from training.fitting.fit import Fit
-from training.fitting.processes import Processes, join, leads
+from training.fitting.processes import Processes, join
 from training.fitting.recipes import Recipe
 from training.names import in_shell
 from training.results.evaluation import evaluate
@@ -33,12 +33,29 @@ _CHECKPOINT_SECONDS = 1.0  # at least, between two checkpoints: one takes as lon
 class _Task:
     """What a job works on, once its data have been read."""
 
+    folder: Path  # where the model goes
     recipe: Recipe
     data: Dataset
     train: Split | FileSplit
     validation: Split
-    fingerprint: str
     purpose: Purpose
+
+
+class _Keeper:
+    """Saves a fit's state now and then."""
+
+    def __init__(self, path: Path, purpose: Purpose, fit: Fit) -> None:
+        self._path, self._purpose, self._fit = path, purpose, fit
+        self._epochs, self._time = len(fit.history), time.monotonic()  # of the last checkpoint
+
+    def is_due(self) -> bool:
+        return time.monotonic() - self._time >= _CHECKPOINT_SECONDS
+
+    def save(self) -> None:
+        """Save the state after the last whole epoch, unless that has been done."""
+        if len(self._fit.history) > self._epochs:
+            save_checkpoint(self._path, self._fit.checkpoint(self._purpose))
+            self._epochs, self._time = len(self._fit.history), time.monotonic()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,33 +79,30 @@ class Job:
             TrainingError: see its tree; nothing saved is overwritten.
             OSError: the model folder can't be written.
         """
-        device, further_seeds = choose_device(self.device), self._further_seeds()
-        machine = describe_device(device)
+        device = choose_device(self.device)
+        seeds = self._further_seeds()
         with join(device) as processes:
-            task = self._load(processes)
-            folder = self._folder(task.data)
-            claim(folder)
-            if processes.leads:
-                reason = why_not_cuda(self.device, device)
-                display.show_start(machine, reason, task.data, task.train, as_json=self.as_json)
-            is_finished = processes.from_leader(self._is_finished(folder, task))
-            fit = None if is_finished else self._fit(folder, task, device, processes)
+            task = self._load(device, processes)
+            fit = None if self._is_finished(task, processes) else self._fit(task, device, processes)
         if fit and processes.leads:
             measured = Measured.of(fit, task.data, task.validation)
-            accuracies = [self._accuracy(seed, task, device) for seed in further_seeds]
-            of_seeds = [measured.evaluation.accuracy, *accuracies] if further_seeds else []
-            version = publish(folder, measured, task.data, self._origin(task, machine, of_seeds))
-            (folder / FILE_NAME).unlink(missing_ok=True)
-            display.show_saved(folder, version, measured, as_json=self.as_json)
+            accuracies = [measured.evaluation.accuracy] + [self._accuracy(seed, task, device) for seed in seeds]
+            self._publish(task, measured, describe_device(device), accuracies if seeds else [])
 
-    def _load(self, processes: Processes) -> _Task:
+    def _load(self, device: torch.device, processes: Processes) -> _Task:
+        """Read the data, and say what is going to happen."""
         with processes.first_here_goes_first():
             data = load_dataset(self.data)
         choose_threads(len(data.labels))
         train, validation = split_off(data.train, self.validation, data.labels)
         fingerprint = data.fingerprint()
         recipe = self.recipe.settling(len(train)) if self.more_epochs else self.recipe
-        return _Task(recipe, data, train, validation, fingerprint, purpose_of(recipe, self.validation, fingerprint))
+        folder, purpose = self._folder(data), purpose_of(recipe, self.validation, fingerprint)
+        claim(folder)
+        if processes.leads:
+            reason = why_not_cuda(self.device, device)
+            display.show_start(describe_device(device), reason, data, train, as_json=self.as_json)
+        return _Task(folder, recipe, data, train, validation, purpose)
 
     def _folder(self, data: Dataset) -> Path:
         """Where the model goes: unless told, it takes no other's place, and challenges the one that is there."""
@@ -97,52 +111,49 @@ class Job:
             raise TrainingError(f"--out {str(folder)!r}: the folder's name is the model's, and it is not UTF-8.")
         return folder / CHALLENGER if self.out is None and (folder / artifact.FILE_NAME).exists() else folder
 
-    def _fit(self, folder: Path, task: _Task, device: torch.device, processes: Processes) -> Fit:
+    def _fit(self, task: _Task, device: torch.device, processes: Processes) -> Fit:
         """Train all epochs; what an interruption leaves is a checkpoint of the last whole one."""
         fit = Fit(task.recipe, task.train, task.validation, len(task.data.labels), device, processes=processes)
-        checkpoint = processes.from_leader(self._checkpoint(folder, task, processes))
+        checkpoint = processes.from_leader(self._checkpoint(task, processes))
         if checkpoint:
             fit.resume(checkpoint)
         if not processes.leads:
             fit.finish()
             return fit
-        saved_at, saved = time.monotonic(), len(fit.history)
+        keeper = _Keeper(task.folder / FILE_NAME, task.purpose, fit)
         try:
             for _ in display.show_epochs(fit, task.recipe.epochs, as_json=self.as_json):
-                if time.monotonic() - saved_at >= _CHECKPOINT_SECONDS:
-                    save_checkpoint(folder / FILE_NAME, fit.checkpoint(task.purpose))
-                    saved_at, saved = time.monotonic(), len(fit.history)
+                if keeper.is_due():
+                    keeper.save()
         except KeyboardInterrupt:
-            if len(fit.history) > saved:
-                save_checkpoint(folder / FILE_NAME, fit.checkpoint(task.purpose))
+            keeper.save()
             raise
-        if len(fit.history) > saved and fit.seconds >= _CHECKPOINT_SECONDS:  # measuring and publishing may yet fail
-            save_checkpoint(folder / FILE_NAME, fit.checkpoint(task.purpose))
+        if fit.seconds >= _CHECKPOINT_SECONDS:  # measuring and publishing may yet fail
+            keeper.save()
         return fit
 
-    def _checkpoint(self, folder: Path, task: _Task, processes: Processes) -> Checkpoint | None:
+    def _checkpoint(self, task: _Task, processes: Processes) -> Checkpoint | None:
         """Where to go on from, if anywhere; only the leader reads it."""
         if not processes.leads or not (self.resume or processes.restarted):
             return None
         try:
-            found = load_checkpoint(folder / FILE_NAME, task.purpose)
+            found = load_checkpoint(task.folder / FILE_NAME, task.purpose)
         except CheckpointError:
             if not processes.restarted:
                 raise
             return None  # of an earlier fit, which must not stop a restart
         if found is None and self.resume:
-            display.note(f"{folder} has no checkpoint: the fit starts with its first epoch.")
+            display.note(f"{task.folder} has no checkpoint: the fit starts with its first epoch.")
         return found
 
-    def _is_finished(self, folder: Path, task: _Task) -> bool:
-        """Whether there is nothing to resume, as the model is there."""
-        if not (self.resume and leads()) or (folder / FILE_NAME).exists():
-            return False
-        for place in [folder, folder.parent] if folder.name == CHALLENGER else [folder]:
-            if _is_model_of(place / artifact.FILE_NAME, task.purpose):
-                display.note(f"{place} is finished: its model was fitted with these options to these data.")
-                return True
-        return False
+    def _is_finished(self, task: _Task, processes: Processes) -> bool:
+        """Whether there is nothing to resume, as the model is there; the leader knows."""
+        places = [task.folder, task.folder.parent] if task.folder.name == CHALLENGER else [task.folder]
+        found = [place for place in places if self.resume and _is_model_of(place / artifact.FILE_NAME, task.purpose)]
+        is_finished = bool(found) and not (task.folder / FILE_NAME).exists()
+        if is_finished and processes.leads:
+            display.note(f"{found[0]} is finished: its model was fitted with these options to these data.")
+        return processes.from_leader(is_finished)
 
     def _further_seeds(self) -> list[int]:
         """Each makes a recipe before anything is trained: one may be out of range."""
@@ -154,16 +165,21 @@ class Job:
         fit.finish()
         return evaluate(fit.model, task.data.test, task.data.labels).accuracy
 
-    def _origin(self, task: _Task, machine: Mapping[str, str], seed_accuracies: list[float]) -> Origin:
-        return Origin(
+    def _publish(
+        self, task: _Task, measured: Measured, machine: Mapping[str, str], seed_accuracies: Sequence[float]
+    ) -> None:
+        origin = Origin(
             recipe=task.recipe,
             validation=self.validation,
-            fingerprint=task.fingerprint,
+            fingerprint=str(task.purpose["data"]),
             command=in_shell(["python", "-m", "training", *self.command]),
             machine=machine,
             seed_accuracies=tuple(seed_accuracies),
             license=self.license,
         )
+        version = publish(task.folder, measured, task.data, origin)
+        (task.folder / FILE_NAME).unlink(missing_ok=True)
+        display.show_saved(task.folder, version, measured, as_json=self.as_json)
 
 
 def _is_model_of(path: Path, purpose: Purpose) -> bool:

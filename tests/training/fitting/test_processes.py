@@ -12,9 +12,11 @@ import torch
 
 from app.classifier import artifact
 from tests.conftest import REPOSITORY
-from tests.training.conftest import CommandLine
-from training.fitting.checkpoints import FILE_NAME
+from tests.training.conftest import CommandLine, make_split
+from training.fitting.checkpoints import FILE_NAME, purpose_of, save_checkpoint
+from training.fitting.fit import Fit
 from training.fitting.processes import ALONE, Processes
+from training.fitting.recipes import Recipe
 
 
 def test_the_parts_of_a_minibatch_are_disjoint_and_make_up_the_whole() -> None:
@@ -30,16 +32,30 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def test_a_process_that_torchrun_did_not_start_says_so_where_it_has_a_rank(
+    training: CommandLine, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+
+    result = training("fit", "--data-dir", data_dir, "--epochs", "1", "--out", tmp_path / "m")
+
+    assert "RANK is set, but torchrun did not start this process: it trains alone" in result.stderr
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("is_stale", [False, True], ids=["resumed", "stale checkpoint"])
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc to find a rank to kill")
 def test_two_ranks_of_which_one_is_killed_give_the_weights_of_one_process(
-    training: CommandLine, data_dir: Path, tmp_path: Path
+    training: CommandLine, data_dir: Path, tmp_path: Path, *, is_stale: bool
 ) -> None:
     options = ["fit", "--data-dir", str(data_dir), "--epochs", "600", "--device", "cpu", "--out"]
     checkpoint = tmp_path / "two" / FILE_NAME
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=1"]
 
     training(*options, tmp_path / "one")
+    if is_stale:
+        other = Fit(Recipe(), make_split(20), make_split(0), 10, torch.device("cpu"))
+        save_checkpoint(checkpoint, other.checkpoint(purpose_of(Recipe(), 0.5, "of other data")))
     process = subprocess.Popen(
         [*launcher, "-m", "training", *options, str(tmp_path / "two")],
         cwd=REPOSITORY,
@@ -47,7 +63,11 @@ def test_two_ranks_of_which_one_is_killed_give_the_weights_of_one_process(
         text=True,
     )
     deadline = time.monotonic() + 240
-    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+    while (
+        not (checkpoint.exists() and len(children(process.pid)) > 1)
+        and process.poll() is None
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.02)
     os.kill(children(process.pid)[1], signal.SIGKILL)
     _, stderr = process.communicate(timeout=240)
