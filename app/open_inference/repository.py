@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.engine.openapi import problems
@@ -18,6 +18,8 @@ from app.parts import DepAdministrator, DepParts, Parts
 from app.serving.errors import NotReadyError
 
 router = APIRouter(prefix="/v2/repository/models", tags=["Open Inference Protocol"])
+
+ModelName = Annotated[str, Path(description="of the model's folder")]
 
 _REFUSALS = problems(400, 401, 403, 404, 409, 503, model=ProtocolProblem)
 _MOST_LOOKS = 40  # at the models folder that this worker takes to see the change, before it is said that it does not
@@ -57,7 +59,7 @@ _BODY = {"requestBody": {"content": {"application/json": {"schema": RepositoryRe
 
 
 @router.post("/{name}/load", responses=_REFUSALS, openapi_extra=_BODY)
-def load(name: str, parts: DepParts, _administrator: DepAdministrator, _request: DepRequest) -> Response:
+def load(name: ModelName, parts: DepParts, _administrator: DepAdministrator, _request: DepRequest) -> Response:
     """Serve a model of the models folder, in the version that lies there now; it takes an admin's key."""
     parts.rollouts.load(name)
 
@@ -71,7 +73,7 @@ def load(name: str, parts: DepParts, _administrator: DepAdministrator, _request:
 
 
 @router.post("/{name}/unload", responses=_REFUSALS, openapi_extra=_BODY)
-def unload(name: str, parts: DepParts, _administrator: DepAdministrator, _request: DepRequest) -> Response:
+def unload(name: ModelName, parts: DepParts, _administrator: DepAdministrator, _request: DepRequest) -> Response:
     """Serve a model no longer, until it is loaded; it takes an admin's key."""
     parts.rollouts.unload(name)
     _wait(parts, lambda: "champion" not in parts.models.versions(name))

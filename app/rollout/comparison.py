@@ -43,12 +43,12 @@ class Evidence(TypedDict):
 class Fall(TypedDict):
     """What the labels say of the claim that a version is as good in use as on its test set."""
 
-    labels: int  # images that it answered and of which the truth is known
-    correct: int
-    least_accuracy: float  # low end of the interval of its test accuracy
-    e_value: float  # evidence that it is right less often
-    needed: float  # e-value that it takes
-    fallen: bool
+    labels: Annotated[int, Field(description="images that it answered and of which the truth is known")]
+    correct: Annotated[int, Field(description="of these, those that it answered right")]
+    least_accuracy: Annotated[float, Field(description="low end of the interval of its test accuracy")]
+    e_value: Annotated[float, Field(description="evidence that it is right less often")]
+    needed: Annotated[float, Field(description="e-value that it takes")]
+    fallen: Annotated[bool, Field(description="whether the evidence is enough")]
 
 
 def without(pairs: Pairs, known: Tensor) -> Pairs:
