@@ -20,13 +20,34 @@ class Preparation(BaseModel):
     invert: bool = Field(default=False, description="turn dark-on-light into light-on-dark")
     center: Literal["none", "mass"] = Field(default="none", description="shift the center of mass to the middle")
 
-    def read(self, content: bytes, name: str = "file") -> bytes:
+    def read(
+        self,
+        content: bytes,
+        name: str = "file",
+        *,
+        resize: bool | None = None,
+        invert: bool | None = None,
+        max_pixels: int | None = None,
+    ) -> bytes:
         """Decode one image file into 784 pixel values, row-major.
+
+        Args:
+            content: of the file.
+            name: what errors call it.
+            resize: in the place of this preparation's own, where given.
+            invert: likewise.
+            max_pixels: of an image that is resized; None: what `read_pixels` allows.
 
         Raises:
             ImageError: the file can't be classified; the class says why.
         """
-        pixels = read_pixels(content, name=name, resize=self.resize, invert=self.invert)
+        pixels = read_pixels(
+            content,
+            name=name,
+            resize=self.resize if resize is None else resize,
+            invert=self.invert if invert is None else invert,
+            **({} if max_pixels is None else {"max_pixels": max_pixels}),
+        )
         return center_of_mass(pixels) if self.center == "mass" else pixels
 
 

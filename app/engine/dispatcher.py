@@ -129,7 +129,7 @@ class Dispatcher:
         Raises:
             OverCapacityError: too many wait for it.
         """
-        if _CODING not in call.header_fields and match.route.is_light(call, len(call.content)):
+        if _CODING not in call.header_fields and match.route.is_light(call, len(call.content), match.named):
             return self.answer(match, call)
         work = self._waiting_work if match.route.waits else self._heavy_work
         return await work.run(partial(self.answer, match, call))

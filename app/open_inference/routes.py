@@ -4,7 +4,7 @@ With the extensions for binary tensors, classification, model configuration and 
 Clients need not send a Content-Type: `tritonclient` sends none.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from time import perf_counter
 from typing import Annotated, Any, Literal, TypeVar
@@ -56,7 +56,7 @@ class TensorRoute(DirectRoute):
         return limits.max_body_bytes
 
     @staticmethod
-    def is_light(call: Call, length: int) -> bool:
+    def is_light(call: Call, length: int, named: Mapping[str, Any]) -> bool:  # noqa: ARG004 - whoever answers
         """Short, or pixels in binary, which need no reading."""
         json_bytes = call.header_fields.get(b"inference-header-content-length", b"")
         return length <= _LIGHT_JSON_BYTES or (
@@ -211,6 +211,7 @@ async def model_metadata(parts: DepParts, model: Named) -> ModelMetadata:
         "name": model.name,
         "versions": [held.version for held in parts.models.versions(model.name).values()],
         "platform": _PLATFORM,
+        "parameters": model.metadata.preparation,
         "inputs": [{"name": "images", "datatype": "UINT8", "shape": [-1, SIDE, SIDE]}],
         "outputs": [
             {"name": "probabilities", "datatype": "FP32", "shape": [-1, classes]},

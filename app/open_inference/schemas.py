@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, NotRequired, Self
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 from typing_extensions import TypedDict
 
+from app.classifier.preparation import Preparation
 from app.engine.problems import Problem
 
 __all__ = [
@@ -180,6 +181,7 @@ class ModelMetadata(TypedDict):
     name: Annotated[str, Field(description="of the model")]
     versions: Annotated[list[str], Field(description="those that are served: one")]
     platform: Annotated[str, Field(description="how the model is kept")]
+    parameters: Annotated[Preparation, Field(description="how its training images became pixels")]
     inputs: Annotated[list[TensorMetadata], Field(description="what it takes")]
     outputs: Annotated[list[TensorMetadata], Field(description="what it returns")]
 

@@ -1,6 +1,7 @@
 """`POST /explain`: a prediction with its exact reasons, as JSON or as a picture."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
@@ -11,7 +12,7 @@ from app.parts import DepParts
 from app.routes import bodies
 from app.routes.images import ExplainOptions, OneImageRoute, decode, read_image
 from app.routes.negotiation import preferred
-from app.routes.predict import complete
+from app.routes.predict import complete, shown
 from app.serving.answers import ExplanationReport
 from app.serving.explanation_report import report
 
@@ -21,9 +22,9 @@ _VERSION_HEADER = "X-Model-Version"  # a picture has no other place for it
 
 class _ExplainRoute(OneImageRoute):
     @staticmethod
-    def is_light(call: Call, length: int) -> bool:
+    def is_light(call: Call, length: int, named: Mapping[str, Any]) -> bool:
         """A small image and no picture: drawing one takes as long as a hundred answers."""
-        return OneImageRoute.is_light(call, length) and not _wants_picture(call)
+        return OneImageRoute.is_light(call, length, named) and not _wants_picture(call)
 
 
 def _wants_picture(call: Call) -> bool:
@@ -53,11 +54,11 @@ def explain(
     A picture for a report where `Accept` names image/png.
     """
     model = parts.model(call, options.model, options.version)
-    pixels = decode(parts, read_image(call), options)
+    pixels = decode(parts, model, read_image(call), options)
     explanation = model.explain(pixels, options.against)
     if _wants_picture(call):
         picture = draw(explanation, pixels, model.metadata.labels)
         return Response(picture, headers={_VERSION_HEADER: model.version}, media_type="image/png")
     prediction = model.predict(pixels)
     complete(prediction, model, pixels, options)
-    return report(prediction, explanation)
+    return shown(report(prediction, explanation), options.top_k)

@@ -1,7 +1,8 @@
 """`POST /feedback`: the truth, of images that are sent with it, or of answers by their ids."""
 
 import time
-from typing import Annotated, NotRequired
+from collections.abc import Mapping
+from typing import Annotated, Any, NotRequired
 
 from fastapi import APIRouter, Query
 from pydantic import Field
@@ -19,6 +20,7 @@ from app.routes import bodies
 from app.routes.images import FittingOptions, ManyImagesRoute, decode, read_labeled_images
 from app.routes.predict_batch import decode_or_problem
 from app.serving.answers import ModelReference, Prediction
+from app.serving.live_model import LiveModel
 
 
 class Judgment(TypedDict):
@@ -60,7 +62,7 @@ class _FeedbackRoute(ManyImagesRoute):
     waits = True
 
     @staticmethod
-    def is_light(call: Call, length: int) -> bool:  # noqa: ARG004 - none is
+    def is_light(call: Call, length: int, named: Mapping[str, Any]) -> bool:  # noqa: ARG004 - none is
         """What is told is committed before it is acknowledged, which takes as long as the database does."""
         return False
 
@@ -121,7 +123,7 @@ def _judge_all(call: Call, parts: Parts, options: FittingOptions) -> FeedbackRep
     images = read_labeled_images(call, parts)
     for image in images:
         model.check_label(image.label)
-    decoded = _decode_all(parts, [image.upload for image in images], options)
+    decoded = _decode_all(parts, model, [image.upload for image in images], options)
     predictions = iter(model.predict_batch([image for image in decoded if isinstance(image, bytes)]))
     report: FeedbackReport = {"model": model.reference, "count": 0, "correct": 0, "answers": []}
     judged: list[Judged] = []
@@ -140,10 +142,12 @@ def _judge_all(call: Call, parts: Parts, options: FittingOptions) -> FeedbackRep
     return report
 
 
-def _decode_all(parts: Parts, uploads: list[Upload], options: FittingOptions) -> list[bytes | ItemProblem]:
+def _decode_all(
+    parts: Parts, model: LiveModel, uploads: list[Upload], options: FittingOptions
+) -> list[bytes | ItemProblem]:
     if len(uploads) == 1:
-        return [decode(parts, uploads[0], options)]
-    return [decode_or_problem(parts, upload, options, len(uploads)) for upload in uploads]
+        return [decode(parts, model, uploads[0], options)]
+    return [decode_or_problem(parts, model, upload, options, len(uploads)) for upload in uploads]
 
 
 def _judge(prediction: Prediction, truth: str) -> Judgment:

@@ -1,11 +1,11 @@
 """Request bodies to image files, from multipart/form-data or a raw image body; and those to pixels."""
 
+from collections.abc import Mapping
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, Field
 
-from app.classifier.images import read_pixels
 from app.engine.calls import Call
 from app.engine.forms import Upload, boundary_of, shown, split_form
 from app.engine.limits import Limits
@@ -14,6 +14,7 @@ from app.engine.routes import DirectRoute
 from app.engine.spelling import check_names
 from app.parts import Parts
 from app.serving.errors import TooManyImagesError
+from app.serving.live_model import LiveModel
 
 __all__ = [
     "ExplainOptions",
@@ -29,9 +30,7 @@ __all__ = [
 ]
 
 _LIGHT_IMAGE_BYTES = 16 * 1024  # of a body with one image
-_LIGHT_BATCH_BYTES = (
-    4 * 1024
-)  # of a handful of images: those of more take milliseconds, and wait in a line of their own
+_LIGHT_BATCH_BYTES = 4 * 1024  # of a body with a handful of images: more take milliseconds, and wait in a line apart
 _FORM_OVERHEAD = 16 * 1024  # bytes that a form may add to its files: boundaries, headers, other fields
 _MAX_OTHER_PARTS = 16  # parts of a form that are read besides the files; there should be none
 _DIGEST_DIGITS = 16  # of an image's SHA-256, in the log
@@ -44,13 +43,22 @@ class FittingOptions(BaseModel):
     version: str | None = Field(
         None, description="of the model, such as its challenger's or previous one; without it the champion answers"
     )
-    resize: bool = Field(default=False, description="fit an image of any size into 28×28 (letter-boxed, area-averaged)")
-    invert: bool = Field(default=False, description="turn dark-on-light into light-on-dark")
+    resize: bool | None = Field(
+        None,
+        description="fit an image of any size into 28×28 (letter-boxed, area-averaged); without it as the model's "
+        "training images were",
+    )
+    invert: bool | None = Field(
+        None, description="turn dark-on-light into light-on-dark; without it as the model's training images were"
+    )
 
 
 class ImageOptions(FittingOptions):
     """The query parameters of `POST /predict`."""
 
+    top_k: int | None = Field(
+        None, ge=1, description="return the probabilities of so many labels only, the likeliest; for many classes"
+    )
     pixels: bool = Field(default=False, description="also return the 28×28 pixels that the model saw")
     coverage: float | None = Field(
         None, ge=0.5, le=0.999, description="also return the smallest set of labels that holds the truth this likely"
@@ -79,9 +87,9 @@ class OneImageRoute(DirectRoute):
         return limits.max_file_bytes + _FORM_OVERHEAD
 
     @staticmethod
-    def is_light(call: Call, length: int) -> bool:
+    def is_light(call: Call, length: int, named: Mapping[str, Any]) -> bool:
         """An image of about 28×28 pixels, not to be scaled down from any size."""
-        return length <= _LIGHT_IMAGE_BYTES and not _may_resize(call.query)
+        return length <= _LIGHT_IMAGE_BYTES and not _may_resize(call.query, named["parts"])
 
 
 class ManyImagesRoute(DirectRoute):
@@ -93,13 +101,13 @@ class ManyImagesRoute(DirectRoute):
         return limits.max_body_bytes
 
     @staticmethod
-    def is_light(call: Call, length: int) -> bool:
+    def is_light(call: Call, length: int, named: Mapping[str, Any]) -> bool:
         """Few images, and none to be scaled down from any size."""
-        return length <= _LIGHT_BATCH_BYTES and not _may_resize(call.query)
+        return length <= _LIGHT_BATCH_BYTES and not _may_resize(call.query, named["parts"])
 
 
-def _may_resize(query: bytes) -> bool:
-    return b"resize" in query or b"%" in query  # which may escape it
+def _may_resize(query: bytes, parts: Parts) -> bool:
+    return b"resize" in query or b"%" in query or parts.models.any_resizes  # % may escape it
 
 
 def read_image(call: Call) -> Upload:
@@ -158,13 +166,14 @@ def _check_parts(sections: list[Upload], *known: bytes) -> None:
         check_names("part of the form", [name], [shown(field) for field in known])
 
 
-def decode(parts: Parts, upload: Upload, options: FittingOptions, among: int = 1) -> bytes:
+def decode(parts: Parts, model: LiveModel, upload: Upload, options: FittingOptions, among: int = 1) -> bytes:
     """What the model is to see of an uploaded file, as `read_pixels` returns it.
 
     Args:
         parts: of the service.
+        model: that is to see it.
         upload: the file.
-        options: how to fit the image to the model.
+        options: how to fit the image to the model, where the caller says; else as its training images were.
         among: how many files the request has; they share the pixels that one request may have resized.
 
     Raises:
@@ -180,8 +189,8 @@ def decode(parts: Parts, upload: Upload, options: FittingOptions, among: int = 1
             f"{upload.name} has {len(upload.content):,} bytes; the limit is {settings.max_image_bytes:,}."
         )
     max_pixels = min(settings.max_image_pixels, settings.max_batch_pixels // among)
-    return read_pixels(
-        upload.content, name=upload.name, resize=options.resize, invert=options.invert, max_pixels=max_pixels
+    return model.metadata.preparation.read(
+        upload.content, upload.name, resize=options.resize, invert=options.invert, max_pixels=max_pixels
     )
 
 

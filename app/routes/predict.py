@@ -1,7 +1,8 @@
 """`POST /predict`: one image file to its class probabilities."""
 
 from functools import partial
-from typing import Annotated
+from operator import itemgetter
+from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Query
 
@@ -12,8 +13,10 @@ from app.engine.together import together
 from app.parts import DepParts
 from app.routes import bodies
 from app.routes.images import ImageOptions, OneImageRoute, decode, read_image
-from app.serving.answers import Classification, Prediction
+from app.serving.answers import Classification, ExplanationReport, LeftOut, Prediction
 from app.serving.live_model import LiveModel
+
+Shown = TypeVar("Shown", Prediction, ExplanationReport)
 
 router = APIRouter(tags=["classification"], route_class=OneImageRoute)
 
@@ -26,11 +29,11 @@ router = APIRouter(tags=["classification"], route_class=OneImageRoute)
 async def predict(call: DepCall, parts: DepParts, options: Annotated[ImageOptions, Query()]) -> Prediction:
     """Class probabilities of one image, sent as the form's part `file` or as the whole body."""
     model = parts.model(call, options.model, options.version)
-    pixels = decode(parts, read_image(call), options)
+    pixels = decode(parts, model, read_image(call), options)
     prediction = await together(model.predict_batch, pixels)
     call.afterwards(partial(parts.answered, model, [prediction], [pixels]))
     complete(prediction, model, pixels, options)
-    return prediction
+    return shown(prediction, options.top_k)
 
 
 def complete(prediction: Classification, model: LiveModel, pixels: bytes, options: ImageOptions) -> None:
@@ -40,12 +43,22 @@ def complete(prediction: Classification, model: LiveModel, pixels: bytes, option
         UncalibratedModelError: the model can't promise a coverage.
     """
     for warning in prediction.get("warnings", ()):
-        if warning["code"] == "inverted" and not options.invert:
+        if warning["code"] == "inverted" and options.invert is None:
             warning["detail"] += " Ask for invert=true if it is."
     if options.pixels:
         prediction["pixels"] = rows(pixels)
     if options.coverage is not None:
         model.add_prediction_set(prediction, options.coverage)
+
+
+def shown(prediction: Shown, top_k: int | None) -> Shown:
+    """A prediction with its likeliest labels alone, and what was left out; without `top_k` the same one."""
+    probabilities = prediction["probabilities"]
+    if top_k is None or top_k >= len(probabilities):
+        return prediction
+    likeliest = dict(sorted(probabilities.items(), key=itemgetter(1), reverse=True)[:top_k])
+    rest: LeftOut = {"labels": len(probabilities) - top_k, "probability": max(0.0, 1 - sum(likeliest.values()))}
+    return {**prediction, "probabilities": likeliest, "left_out": rest}
 
 
 def rows(pixels: bytes) -> list[list[int]]:

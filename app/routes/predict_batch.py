@@ -15,8 +15,9 @@ from app.engine.problems import ItemProblem, RequestError
 from app.parts import DepParts, Parts
 from app.routes import bodies
 from app.routes.images import FittingOptions, ImageOptions, ManyImagesRoute, decode, read_images
-from app.routes.predict import complete
+from app.routes.predict import complete, shown
 from app.serving.answers import ModelReference, Prediction
+from app.serving.live_model import LiveModel
 
 __all__ = ["decode_or_problem", "router"]
 
@@ -43,7 +44,7 @@ def predict_batch(call: DepCall, parts: DepParts, options: Annotated[ImageOption
     """Class probabilities of each image, in order; one that can't be classified gets its problem, the others go on."""
     model = parts.model(call, options.model, options.version)
     uploads = read_images(call, parts)
-    decoded = [decode_or_problem(parts, upload, options, len(uploads)) for upload in uploads]
+    decoded = [decode_or_problem(parts, model, upload, options, len(uploads)) for upload in uploads]
     images = [image for image in decoded if isinstance(image, bytes)]
     made = model.predict_batch(images)
     call.afterwards(partial(parts.answered, model, made, images))
@@ -53,15 +54,17 @@ def predict_batch(call: DepCall, parts: DepParts, options: Annotated[ImageOption
         if isinstance(image, bytes):
             prediction = next(predictions)
             complete(prediction, model, image, options)
-            answer["predictions"].append(prediction)
+            answer["predictions"].append(shown(prediction, options.top_k))
         else:
             answer["predictions"].append(image)
     return answer
 
 
-def decode_or_problem(parts: Parts, upload: Upload, options: FittingOptions, among: int) -> bytes | ItemProblem:
+def decode_or_problem(
+    parts: Parts, model: LiveModel, upload: Upload, options: FittingOptions, among: int
+) -> bytes | ItemProblem:
     """What the model is to see of one of several images, or why it can't be classified."""
     try:
-        return decode(parts, upload, options, among)
+        return decode(parts, model, upload, options, among)
     except (ImageError, RequestError) as error:
         return parts.problems.of_item(error)

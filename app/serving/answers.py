@@ -14,6 +14,7 @@ __all__ = [
     "CounterfactualReport",
     "ExplanationReport",
     "InputWarning",
+    "LeftOut",
     "LiveFigures",
     "ModelReference",
     "Prediction",
@@ -35,6 +36,13 @@ class InputWarning(TypedDict):
     detail: Annotated[str, Field(description="the same in words, and what may help")]
 
 
+class LeftOut(TypedDict):
+    """Labels that were not asked for."""
+
+    labels: Annotated[int, Field(description="how many")]
+    probability: Annotated[float, Field(description="theirs together")]
+
+
 class Classification(TypedDict):
     """The class probabilities of one image."""
 
@@ -43,6 +51,7 @@ class Classification(TypedDict):
     confidence: Annotated[float, Field(description="its probability")]
     probabilities: Annotated[dict[str, float], Field(description="of each label; they sum to 1")]
     model: Annotated[ModelReference, Field(description="which answered")]
+    left_out: NotRequired[Annotated[LeftOut, Field(description="with `top_k`, the other labels")]]
     warnings: NotRequired[
         Annotated[list[InputWarning], Field(description="what is unusual about the image; absent where nothing is")]
     ]

@@ -79,6 +79,7 @@ class LiveModels:
         self.default_name = default or _PREFERRED_DEFAULT
         self._is_default_open = default is None
         self._is_ready = True
+        self.any_resizes = False  # unasked, as their training images were
         self._tried: dict[Place, Look] = {}  # the files as they were when they were loaded or refused
         self._seen = self._look() or {}  # the files at the last look
         self.refresh()
@@ -227,6 +228,7 @@ class LiveModels:
                 self._tried[challenger] = _NEVER  # whether it has the champion's labels is another question now
 
     def _settle_default(self) -> None:
+        self.any_resizes = any(model.metadata.preparation.resize for model in self._models.values())
         names = sorted(self._models.keys() | self.failures.keys())
         if self._is_default_open and names:
             self._is_default_open = False

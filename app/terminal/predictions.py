@@ -19,7 +19,6 @@ from rich.console import Console
 from rich.table import Table
 
 from app.classifier.errors import ImageError, WrongSizeError
-from app.classifier.images import read_pixels
 from app.classifier.picture import draw
 from app.serving.answers import BorderReport, Classification, ExplanationReport
 from app.serving.errors import ServingError
@@ -38,8 +37,15 @@ _HINTS = {"inverted": "Say --invert if it is."}
 Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="image files")]
 ModelName = Annotated[str | None, typer.Option("--model", help="name of the model", show_default="the default model")]
 ModelsFolder = Annotated[Path | None, typer.Option("--models-dir", help="folder of the models", show_default="models")]
-Resize = Annotated[bool, typer.Option("--resize", help="fit an image of any size into 28×28")]
-Invert = Annotated[bool, typer.Option("--invert", help="turn dark-on-light into light-on-dark")]
+_AS_TRAINED = "as the training images were"
+Resize = Annotated[
+    bool | None,
+    typer.Option("--resize/--no-resize", help="fit an image of any size into 28×28", show_default=_AS_TRAINED),
+]
+Invert = Annotated[
+    bool | None,
+    typer.Option("--invert/--no-invert", help="turn dark-on-light into light-on-dark", show_default=_AS_TRAINED),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON object a line and file, as over HTTP")]
 Top = Annotated[int, typer.Option("--top", min=1, help="how many classes a file are shown")]
 Against = Annotated[str | None, typer.Option("--against", help="label to hold the answer against")]
@@ -52,8 +58,8 @@ def predict(
     model: ModelName = None,
     models_dir: ModelsFolder = None,
     *,
-    resize: Resize = False,
-    invert: Invert = False,
+    resize: Resize = None,
+    invert: Invert = None,
     as_json: AsJson = False,
     top: Top = 3,
 ) -> None:
@@ -61,7 +67,7 @@ def predict(
     settings = _settings(models_dir)
     loaded = _load(settings, model)
     table = _table("file", "label", "probability")
-    images = _Images(files, settings, resize=resize, invert=invert)
+    images = _Images(files, settings, loaded, resize=resize, invert=invert)
     for file, image in images:
         prediction = loaded.predict(image)
         if as_json:
@@ -79,8 +85,8 @@ def explain(
     against: Against = None,
     picture: Picture = None,
     *,
-    resize: Resize = False,
-    invert: Invert = False,
+    resize: Resize = None,
+    invert: Invert = None,
     as_json: AsJson = False,
 ) -> None:
     """Show why each image is answered as it is, and how little would change the answer."""
@@ -91,7 +97,7 @@ def explain(
     settings = _settings(models_dir)
     loaded = _load(settings, model, against)
     table = _table("file", "label", "logit", "= bias", "+ pixels", "next label", "L2 away", "L∞ away")
-    images = _Images(files, settings, resize=resize, invert=invert)
+    images = _Images(files, settings, loaded, resize=resize, invert=invert)
     for file, image in images:
         explanation = loaded.explain(image, against)
         found = report(loaded.predict(image), explanation)
@@ -108,8 +114,11 @@ def explain(
 class _Images:
     """The images of the files, as `read_pixels` returns them; those that can't be read are named and left out."""
 
-    def __init__(self, files: list[Path], settings: Settings, *, resize: bool, invert: bool) -> None:
+    def __init__(
+        self, files: list[Path], settings: Settings, model: LiveModel, *, resize: bool | None, invert: bool | None
+    ) -> None:
         self._files = files
+        self._preparation = model.metadata.preparation
         self._max_pixels = min(settings.max_image_pixels, settings.max_batch_pixels)
         self._resize = resize
         self._invert = invert
@@ -136,9 +145,9 @@ class _Images:
             raise typer.Exit(_UNREADABLE)
 
     def _read(self, file: Path) -> bytes:
-        return read_pixels(
+        return self._preparation.read(
             file.read_bytes(),
-            name=str(file),
+            str(file),
             resize=self._resize,
             invert=self._invert,
             max_pixels=self._max_pixels,

@@ -8,6 +8,7 @@ from PIL import Image
 
 from app.engine.calls import Call
 from app.engine.routes import DirectRoute
+from app.main import Service
 from app.routes.explain import router
 from tests.conftest import LABELS
 from tests.drawings import png
@@ -73,13 +74,13 @@ async def test_an_unknown_label_is_refused_with_the_list(client: httpx.AsyncClie
 @pytest.mark.parametrize(
     ("accept", "light"), [(b"*/*", True), (b"application/json, image/png;q=0.5", True), (b"image/png", False)]
 )
-def test_pictures_are_drawn_beside_the_event_loop(accept: bytes, light: bool) -> None:  # noqa: FBT001
+def test_pictures_are_drawn_beside_the_event_loop(app: Service, accept: bytes, light: bool) -> None:  # noqa: FBT001
     [route] = router.routes
     assert isinstance(route, DirectRoute)
 
     call = Call("/explain", b"", {b"accept": accept}, b"id")
 
-    assert route.is_light(call, 1000) == light
+    assert route.is_light(call, 1000, {"parts": app.state.parts}) == light
 
 
 async def test_a_client_that_asks_for_png_gets_the_picture(client: httpx.AsyncClient) -> None:
