@@ -36,6 +36,7 @@ from app.process.draining import Draining
 from app.process.memory import give_back_large_blocks
 from app.process.request_log import RequestLog
 from app.process.server import end_with_launcher
+from app.process.shared_counters import sharing
 from app.records.database import Database
 from app.records.errors import RecordsError
 from app.records.records import Records
@@ -215,7 +216,13 @@ async def _lifespan(app: Service) -> AsyncIterator[dict[str, Dispatcher]]:
     gc.freeze()  # what is loaded now stays: full collections need not walk it, and p99 keeps near p50
     parts: Parts = app.state.parts
     # Inference mode is entered once: per request it would cost more than the matrix product.
-    with parts.draining.on_sigterm(), parts.request_log.running(), parts.records.running(), torch.inference_mode():
+    with (
+        parts.draining.on_sigterm(),
+        sharing(),
+        parts.request_log.running(),
+        parts.records.running(),
+        torch.inference_mode(),
+    ):
         end_with_launcher()
         following = asyncio.create_task(_follow_files(app))
         yield {"dispatcher": app.dispatcher}

@@ -30,7 +30,6 @@ from app.open_inference.schemas import (
     ModelIndexEntry,
     ModelMetadata,
     ModelReady,
-    ModelStatistics,
     ProtocolProblem,
     RequestedOutput,
     ServerLive,
@@ -200,9 +199,10 @@ def repository_index(call: DepCall, parts: DepParts) -> list[ModelIndexEntry]:
 
 
 @router.get("/models/stats")
-async def all_statistics(parts: DepParts) -> Statistics:
+def all_statistics(parts: DepParts) -> Statistics:
     """What each model did for this protocol since the service started."""
-    return {"model_stats": [_statistics(parts, model) for model in parts.models]}
+    counted = parts.telemetry.counted()
+    return {"model_stats": [statistics(counted, model.name, model.version) for model in parts.models]}
 
 
 @_get_of_model("")
@@ -243,9 +243,9 @@ async def model_config(parts: DepParts, model: Named) -> ModelConfig:
 
 
 @_get_of_model("/stats")
-async def model_statistics(parts: DepParts, model: Named) -> Statistics:
+def model_statistics(parts: DepParts, model: Named) -> Statistics:
     """What the model did for this protocol since the service started."""
-    return {"model_stats": [_statistics(parts, model)]}
+    return {"model_stats": [statistics(parts.telemetry.counted(), model.name, model.version)]}
 
 
 @direct_router.post("/models/{name}/infer", **_INFER)
@@ -330,10 +330,6 @@ def _response(
     if coding is not None:
         headers["Content-Encoding"] = coding
     return Response(content, headers=headers, media_type="application/octet-stream" if binary else "application/json")
-
-
-def _statistics(parts: Parts, model: LiveModel) -> ModelStatistics:
-    return statistics(parts.telemetry.counted(), model.name, model.version)
 
 
 def _index_request(content: bytes) -> IndexRequest:
