@@ -14,7 +14,7 @@ A service that makes words large, all words of a turn in one call:
 
     class WordRoute(DirectRoute):
         max_body_bytes = staticmethod(lambda limits: 1024)
-        is_light = staticmethod(lambda call, length: True)
+        is_light = staticmethod(lambda call, length, named: True)
 
     async def shout(call: DepCall) -> str:
         return await together(capitals, bytes(call.content).decode())

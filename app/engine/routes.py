@@ -49,8 +49,11 @@ class DirectRoute(APIRoute):
 
     @staticmethod
     @abstractmethod
-    def is_light(call: Call, length: int) -> bool:
-        """Whether a call with a body of `length` bytes takes so little time that other calls may wait for it."""
+    def is_light(call: Call, length: int, named: Mapping[str, Any]) -> bool:
+        """Whether a call with a body of `length` bytes takes so little time that other calls may wait for it.
+
+        `named` are the endpoint's other arguments.
+        """
 
     def matches(self, scope: Scope) -> tuple[routing.Match, Scope]:
         """FastAPI never calls the endpoint: a path that was not taken before, as with a line feed, leads nowhere."""
@@ -87,7 +90,7 @@ class BodilessRoute(DirectRoute):
         return 1024
 
     @staticmethod
-    def is_light(call: Call, length: int) -> bool:  # noqa: ARG004 - always
+    def is_light(call: Call, length: int, named: Mapping[str, Any]) -> bool:  # noqa: ARG004 - always
         """There is nothing to read."""
         return True
 

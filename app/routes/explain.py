@@ -1,6 +1,7 @@
 """`POST /explain`: a prediction with its exact reasons, as JSON or as a picture."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
@@ -21,9 +22,9 @@ _VERSION_HEADER = "X-Model-Version"  # a picture has no other place for it
 
 class _ExplainRoute(OneImageRoute):
     @staticmethod
-    def is_light(call: Call, length: int) -> bool:
+    def is_light(call: Call, length: int, named: Mapping[str, Any]) -> bool:
         """A small image and no picture: drawing one takes as long as a hundred answers."""
-        return OneImageRoute.is_light(call, length) and not _wants_picture(call)
+        return OneImageRoute.is_light(call, length, named) and not _wants_picture(call)
 
 
 def _wants_picture(call: Call) -> bool:

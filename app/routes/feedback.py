@@ -1,7 +1,8 @@
 """`POST /feedback`: the truth, of images that are sent with it, or of answers by their ids."""
 
 import time
-from typing import Annotated, NotRequired
+from collections.abc import Mapping
+from typing import Annotated, Any, NotRequired
 
 from fastapi import APIRouter, Query
 from pydantic import Field
@@ -60,7 +61,7 @@ class _FeedbackRoute(ManyImagesRoute):
     waits = True
 
     @staticmethod
-    def is_light(call: Call, length: int) -> bool:  # noqa: ARG004 - none is
+    def is_light(call: Call, length: int, named: Mapping[str, Any]) -> bool:  # noqa: ARG004 - none is
         """What is told is committed before it is acknowledged, which takes as long as the database does."""
         return False
 

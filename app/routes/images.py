@@ -1,7 +1,8 @@
 """Request bodies to image files, from multipart/form-data or a raw image body; and those to pixels."""
 
+from collections.abc import Mapping
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, Field
 
@@ -78,7 +79,7 @@ class OneImageRoute(DirectRoute):
         return limits.max_file_bytes + _FORM_OVERHEAD
 
     @staticmethod
-    def is_light(call: Call, length: int) -> bool:
+    def is_light(call: Call, length: int, named: Mapping[str, Any]) -> bool:  # noqa: ARG004 - whichever model
         """An image of about 28×28 pixels, not to be scaled down from any size."""
         return length <= _LIGHT_IMAGE_BYTES and not _may_resize(call.query)
 
@@ -92,7 +93,7 @@ class ManyImagesRoute(DirectRoute):
         return limits.max_body_bytes
 
     @staticmethod
-    def is_light(call: Call, length: int) -> bool:
+    def is_light(call: Call, length: int, named: Mapping[str, Any]) -> bool:  # noqa: ARG004 - whichever model
         """Few images, and none to be scaled down from any size."""
         return length <= _LIGHT_BATCH_BYTES and not _may_resize(call.query)
 

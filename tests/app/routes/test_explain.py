@@ -79,7 +79,7 @@ def test_pictures_are_drawn_beside_the_event_loop(accept: bytes, light: bool) ->
 
     call = Call("/explain", b"", {b"accept": accept}, b"id")
 
-    assert route.is_light(call, 1000) == light
+    assert route.is_light(call, 1000, {}) == light
 
 
 async def test_a_client_that_asks_for_png_gets_the_picture(client: httpx.AsyncClient) -> None:

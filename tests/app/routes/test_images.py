@@ -15,4 +15,4 @@ def test_what_may_be_scaled_down_from_any_size_is_heavy(
 ) -> None:
     call = create_app(settings).dispatcher.call("/predict", query, {})
 
-    assert not route.is_light(call, 100)
+    assert not route.is_light(call, 100, {})

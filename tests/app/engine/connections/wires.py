@@ -323,7 +323,7 @@ class _Echo(DirectRoute):
         return 100_000
 
     @staticmethod
-    def is_light(call: Call, length: int) -> bool:  # noqa: ARG004 - always
+    def is_light(call: Call, length: int, named: object) -> bool:  # noqa: ARG004 - always
         return True
 
 
