@@ -80,7 +80,8 @@ def serve(
     _check_records(settings)
     if settings.is_local and not settings.allowed_hosts:
         os.environ["SOFTMAX_ALLOWED_HOSTS"] = "localhost"  # so that Host is looked at
-    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # one process needs none, and several get one of their own
+    for name in ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"):  # prometheus_client takes the second, too
+        os.environ.pop(name, None)  # one process needs none, and several get one of their own
     with _shared_metrics() if settings.workers > 1 else nullcontext():
         config = uvicorn.Config(
             "app.main:create_app",

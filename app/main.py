@@ -2,9 +2,9 @@
 
 import asyncio
 import gc
-import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app import __version__
 from app.classifier.errors import ClassifierError
 from app.engine.access import Access, Admins
-from app.engine.cors import Cors
+from app.engine.cors import CrossOrigin
 from app.engine.dispatcher import Dispatcher
 from app.engine.front import Front
 from app.engine.keys import Keys
@@ -35,9 +35,11 @@ from app.open_inference.schemas import ProtocolProblem
 from app.open_inference.statistics import InferenceCounters
 from app.parts import Parts
 from app.process.draining import Draining
+from app.process.following import apart, follow
 from app.process.memory import give_back_large_blocks
 from app.process.request_log import RequestLog
 from app.process.server import end_with_launcher
+from app.process.shared_counters import sharing
 from app.records.database import Database
 from app.records.errors import RecordsError
 from app.records.records import Records
@@ -54,8 +56,6 @@ from app.serving.telemetry import Telemetry
 from app.settings import Settings
 
 __all__ = ["Service", "create_app"]
-
-logger = logging.getLogger(__name__)
 
 _ROUTERS = (
     predict.router,
@@ -151,13 +151,15 @@ def create_app(settings: Settings | None = None) -> Service:
         Shadow(models, records, telemetry.registry),
         rollouts,
         Admins(_admin_keys(settings)),
+        _access(settings),
     )
     app.dispatcher = Dispatcher(
         _ROUTES,
         PROBLEMS,
         _limits(settings),
         given={"parts": app.state.parts, "inferences": app.state.inferences},
-        access=_access(settings),
+        access=app.state.parts.access,
+        neighbors=Neighbors(settings.allowed_hosts, settings.cors_origins, _OPEN_PATHS),
         always_answered=_ALWAYS_ANSWERED,
         answers_other_origins=bool(settings.cors_origins),
         on_answered=app.state.parts.note,
@@ -166,12 +168,13 @@ def create_app(settings: Settings | None = None) -> Service:
     )
     app.outermost = Front(super(Service, app).__call__, app.dispatcher, settings.root_path)
     if settings.cors_origins:
-        app.outermost = Cors(
+        app.outermost = CrossOrigin(
             app.outermost,
             app.dispatcher,
-            origins=settings.cors_origins,
-            headers=(*_SENT_HEADERS, *settings.cors_headers),
-            exposed=_READ_HEADERS,
+            allow_origins=settings.cors_origins,
+            allow_methods=("GET", "HEAD", "POST"),
+            allow_headers=(*_SENT_HEADERS, *settings.cors_headers),
+            expose_headers=_READ_HEADERS,
         )
     for router in _ROUTERS:
         app.include_router(router, dependencies=[] if router is page.router else [Depends(check_query)])
@@ -204,14 +207,14 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
-def _access(settings: Settings) -> Access | Neighbors:
-    """The check that the settings ask for.
+def _access(settings: Settings) -> Access | None:
+    """The check that the settings ask for; None: there are no keys.
 
     Raises:
         ValueError: the file of the keys can't be read.
     """
     if not settings.needs_key:
-        return Neighbors(settings.allowed_hosts, settings.cors_origins, _OPEN_PATHS)
+        return None
     keys = [key.get_secret_value() for key in settings.api_keys]
     return Access(Keys([*keys, *_admin_keys(settings).values()], settings.api_keys_file), _OPEN_PATHS)
 
@@ -230,31 +233,30 @@ async def _lifespan(app: Service) -> AsyncIterator[dict[str, Dispatcher]]:
     gc.freeze()  # what is loaded now stays: full collections need not walk it, and p99 keeps near p50
     parts: Parts = app.state.parts
     # Inference mode is entered once: per request it would cost more than the matrix product.
-    with parts.draining.on_sigterm(), parts.request_log.running(), parts.records.running(), torch.inference_mode():
+    with (
+        parts.draining.on_sigterm(),
+        sharing(),
+        parts.request_log.running(),
+        parts.records.running(),
+        torch.inference_mode(),
+    ):
         end_with_launcher()
-        following = asyncio.create_task(_follow_files(app))
+        seconds = parts.settings.models_poll_seconds
+        following = [asyncio.create_task(follow("The models folder", partial(_look_at_models, app), seconds))]
+        if parts.access is not None:
+            look = partial(apart, parts.access.refresh)
+            following.append(asyncio.create_task(follow("The file of the API keys", look, seconds)))
         yield {"dispatcher": app.dispatcher}
-        following.cancel()
-        with suppress(asyncio.CancelledError):
-            await following
+        for task in following:
+            task.cancel()
+        await asyncio.gather(*following, return_exceptions=True)
 
 
-async def _follow_files(app: Service) -> None:
-    """Serve what the models folder holds, and accept the keys in their file, as they change.
-
-    Files are read in a thread, while the service answers.
-    """
+async def _look_at_models(app: Service) -> None:
+    """Serve what the models folder holds; files are read in a thread, while the service answers."""
     parts: Parts = app.state.parts
-    access = app.dispatcher.access
-    while True:
-        await asyncio.sleep(parts.settings.models_poll_seconds)
-        try:
-            if access is not None:
-                await asyncio.to_thread(access.refresh)
-            for name in parts.telemetry.count_changes(await asyncio.to_thread(parts.models.refresh)):
-                app.state.inferences.forget(name)
-        except Exception:
-            logger.exception("The models folder could not be looked at; what is loaded goes on being served.")
+    for name in parts.telemetry.count_changes(await apart(parts.models.refresh)):
+        app.state.inferences.forget(name)
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from app.engine.access import Admins
+from app.engine.access import Access, Admins
 from app.engine.calls import Call
 from app.engine.problems import Problems
 from app.process.draining import Draining
@@ -39,6 +39,7 @@ class Parts:
     shadow: Shadow
     rollouts: Rollouts
     admins: Admins
+    access: Access | None  # None: there are no keys, and everybody may ask
 
     def check_ready(self) -> None:
         """Do nothing where the default model can answer, now and for a while.

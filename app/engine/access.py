@@ -7,6 +7,7 @@ A key is sent as `Authorization: Bearer KEY` or `X-API-Key: KEY`; browsers, once
 from binascii import Error as Base64Error
 from binascii import a2b_base64
 from collections.abc import Mapping
+from hashlib import sha256
 
 from app.engine.keys import Keys
 from app.engine.problems import ForbiddenError, UnauthorizedError
@@ -40,8 +41,25 @@ class Access:
         Raises:
             UnauthorizedError: it has no key, or none that is accepted.
         """
-        if path in self._open_paths:
-            return
+        if path not in self._open_paths:
+            self._check_key(method, headers)
+
+    def knows(self, method: str, headers: dict[bytes, bytes]) -> bool:
+        """Whether a request has a key that is accepted, wherever it goes."""
+        try:
+            self._check_key(method, headers)
+        except UnauthorizedError:
+            return False
+        return True
+
+    def digest(self, method: str, headers: dict[bytes, bytes]) -> bytes:
+        """What tells the askers apart; b"" for all without a key, as at open paths."""
+        try:
+            return sha256(_key(method, headers)).digest()
+        except UnauthorizedError:
+            return b""
+
+    def _check_key(self, method: str, headers: dict[bytes, bytes]) -> None:
         if not self._keys.accept(_key(method, headers)):
             raise UnauthorizedError("The key is none of those that are accepted; ask the operator for a valid one.")
 
@@ -84,10 +102,19 @@ def _authorized_key(method: str, headers: dict[bytes, bytes]) -> bytes:
         case b"bearer":
             return credentials.strip()
         case b"basic":
-            if method not in _SAFE_METHODS and headers.get(b"sec-fetch-site") in _FROM_ELSEWHERE:
+            if method not in _SAFE_METHODS and _is_from_elsewhere(headers):
                 raise UnauthorizedError("A page of another site asks with the browser's key; send one as a header.")
             return _password(credentials)
     raise UnauthorizedError("A key is needed; send it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'.")
+
+
+def _is_from_elsewhere(headers: dict[bytes, bytes]) -> bool:
+    """Whether a page of another site asks, as far as the browser tells; over plain HTTP it tells the origin only."""
+    site = headers.get(b"sec-fetch-site")
+    if site is not None:
+        return site in _FROM_ELSEWHERE
+    origin = headers.get(b"origin")
+    return origin is not None and origin.lower().partition(b"://")[2] != headers.get(b"host", b"").lower()
 
 
 def _password(credentials: bytes) -> bytes:

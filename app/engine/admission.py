@@ -8,13 +8,16 @@ are short: that costs least, and whoever connects anew waits less.
 """
 
 import logging
-from asyncio import get_running_loop
-from collections.abc import Callable, Iterator
+from asyncio import Future, get_running_loop
+from collections import Counter, deque
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from random import random
 from time import perf_counter
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from app.engine.clock import Clock
 from app.engine.problems import OverCapacityError
@@ -32,6 +35,7 @@ _FOR_ANSWERS = 0.1  # share of a turn's time kept for answers, however many requ
 _SPARE = 2.0  # times as many requests as there may be time for that may wait after such a turn
 _ALWAYS_TAKEN = 8  # heavy calls at work or waiting, in one worker, however long each of them takes
 _SOON_SECONDS = 1.0  # seconds that the heavy calls before another one may take together
+_MOST_OWED = 1024  # askers remembered that were shed
 _FIRST_GUESS_SECONDS = 0.05  # seconds that a heavy call takes, before any has been measured
 _NEWEST_SHARE = 0.1  # share of the newest heavy call in the mean of what they took
 _LOG_SECONDS = 10.0  # seconds between two lines of the log
@@ -102,10 +106,21 @@ class Gate:
             self._shed_unlogged = 0
 
 
-class HeavyWork:
-    """Threads for calls that would hold up the event loop.
+@dataclass(eq=False, slots=True)
+class _Waiting:
+    """A heavy call that waits for a thread."""
 
-    One is enough for those that compute, as a second one would share the same core.
+    asker: Hashable  # whose it is
+    function: Callable[[], Any]
+    done: Future[Any]
+    is_owed: bool  # its asker was shed before
+
+
+class HeavyWork:
+    """Threads for calls that would hold up the event loop, shared fairly among those who ask.
+
+    One is enough for those that compute, as a second one would share the same core. Where too many wait, who has none
+    waiting takes the place of the newest call of whoever has several, and who was shed the last time goes first.
     """
 
     def __init__(self, on_shed: Shed, begin_thread: Callable[[], object], threads: int = 1) -> None:
@@ -113,23 +128,76 @@ class HeavyWork:
         self._on_shed = on_shed
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, "heavy-work", begin_thread)
-        self._calls = 0
+        self._waiting: deque[_Waiting] = deque()
+        self._at_work = 0
+        self._owed: dict[Hashable, None] = {}  # who was shed and not taken since, the last one last
         self._mean_seconds = _FIRST_GUESS_SECONDS
 
-    async def run(self, function: Callable[[], Result]) -> Result:
+    async def run(self, function: Callable[[], Result], asker: Hashable = None) -> Result:
         """Call a function in one of the threads.
+
+        Args:
+            function: is called.
+            asker: for whom; None: for somebody who is not known.
 
         Raises:
             OverCapacityError: those that wait for it already take too long.
         """
-        if self._calls >= _ALWAYS_TAKEN and self._calls * self._mean_seconds > _SOON_SECONDS * self._threads:
-            self._on_shed("heavy_work", 1)
-            raise OverCapacityError("Too many long requests at once; try again, or send smaller ones.")
-        self._calls += 1
-        try:
-            return await get_running_loop().run_in_executor(self._pool, self._timed, function)
-        finally:
-            self._calls -= 1
+        asker = object() if asker is None else asker
+        is_owed = asker in self._owed
+        if self._is_full():
+            giving_way = self._giving_way_to(asker, is_owed=is_owed)
+            if giving_way is None:
+                raise self._shed(asker)
+            self._waiting.remove(giving_way)
+            giving_way.done.set_exception(self._shed(giving_way.asker))
+        self._owed.pop(asker, None)
+        call = _Waiting(asker, function, get_running_loop().create_future(), is_owed)
+        behind = sum(other.is_owed for other in self._waiting) if is_owed else len(self._waiting)
+        self._waiting.insert(behind, call)  # those to whom it is owed stand before all others
+        self._go_on()
+        result: Result = await call.done
+        return result
+
+    def _is_full(self) -> bool:
+        calls = self._at_work + len(self._waiting)
+        return calls >= _ALWAYS_TAKEN and calls * self._mean_seconds > _SOON_SECONDS * self._threads
+
+    def _giving_way_to(self, asker: Hashable, *, is_owed: bool) -> _Waiting | None:
+        """Of the calls that wait, the newest one that has less right to than one of `asker` would have."""
+        counts = Counter(call.asker for call in self._waiting)
+        if counts[asker]:
+            return None
+        for call in reversed(self._waiting):
+            if not call.done.done() and (counts[call.asker] > 1 or (is_owed and not call.is_owed)):
+                return call
+        return None
+
+    def _shed(self, asker: Hashable) -> OverCapacityError:
+        self._owed[asker] = None
+        if len(self._owed) > _MOST_OWED:
+            del self._owed[next(iter(self._owed))]
+        self._on_shed("heavy_work", 1)
+        return OverCapacityError("Too many long requests at once; try again, or send smaller ones.")
+
+    def _go_on(self) -> None:
+        while self._waiting and self._at_work < self._threads:
+            call = self._waiting.popleft()
+            if not call.done.done():  # else who asked is gone
+                self._at_work += 1
+                work = get_running_loop().run_in_executor(self._pool, self._timed, call.function)
+                work.add_done_callback(partial(self._finish, call.done))
+
+    def _finish(self, done: Future[Any], work: Future[Any]) -> None:
+        self._at_work -= 1
+        self._go_on()
+        error = work.exception()
+        if done.done():
+            return
+        if error is None:
+            done.set_result(work.result())
+        else:
+            done.set_exception(error)
 
     def _timed(self, function: Callable[[], Result]) -> Result:
         began = perf_counter()

@@ -1,6 +1,6 @@
 """A request, what is sent back, and what there is to say of both afterwards."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from time import perf_counter
 from typing import Annotated, NamedTuple
 
@@ -16,6 +16,7 @@ class Call:
     method = ""  # of what was answered; HEAD is GET
     route = "unmatched"  # the path's template
     status = 0  # of the answer
+    connection: Hashable = None  # on which it came; None: not known
     seconds = 0.0  # from the reading of the request to its answer
 
     def __init__(self, path: str, query: bytes, header_fields: dict[bytes, bytes], request_id: bytes) -> None:

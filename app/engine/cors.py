@@ -1,62 +1,48 @@
-"""CORS, with refusals that are problem documents."""
+"""Pages of other origins: CORS by Starlette, whose preflights are requests like all others."""
 
-from collections.abc import Sequence
+from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.engine.dispatcher import Dispatcher
-from app.engine.problems import BadRequestError
+from app.engine.dispatcher import MAX_LIST_BYTES, Dispatcher, answer_of
+from app.engine.front import send_answer
+from app.engine.problems import BadRequestError, HeadersTooLargeError
 
-__all__ = ["Cors"]
+__all__ = ["CrossOrigin"]
 
-_METHODS = ("GET", "HEAD", "POST")
+_WANTED_METHOD, _WANTED_HEADERS = b"access-control-request-method", b"access-control-request-headers"
 
 
-class Cors(CORSMiddleware):
-    """Lets pages of other origins ask."""
+class CrossOrigin(CORSMiddleware):
+    """Answers preflights, which need no key: each has an id, is counted and logged, and is refused by a problem."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        dispatcher: Dispatcher,
-        *,
-        origins: Sequence[str],
-        headers: Sequence[str],
-        exposed: Sequence[str],
-    ) -> None:
-        """Stand before `app`.
-
-        Args:
-            app: is asked.
-            dispatcher: makes the refusals, and counts preflights.
-            origins: that may ask; * is all.
-            headers: that they may send; * is all.
-            exposed: that they may read.
-        """
-        super().__init__(
-            app, allow_origins=origins, allow_methods=_METHODS, allow_headers=headers, expose_headers=exposed
-        )
+    def __init__(self, app: ASGIApp, dispatcher: Dispatcher, **settings: Any) -> None:
+        super().__init__(app, **settings)
         self._dispatcher = dispatcher
 
-    def preflight_response(self, request_headers: Headers) -> Response:
-        """Answer the question whether a page may ask."""
-        response = super().preflight_response(request_headers)
-        call = self._dispatcher.call("", b"", {})
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "OPTIONS":
+            header_fields = dict(scope["headers"])
+            if b"origin" in header_fields and _WANTED_METHOD in header_fields:
+                await self._answer(scope, header_fields, send)
+                return
+        await super().__call__(scope, receive, send)
+
+    async def _answer(self, scope: Scope, header_fields: dict[bytes, bytes], send: Send) -> None:
+        call = self._dispatcher.call(scope["path"], scope["query_string"], header_fields)
+        if len(header_fields.get(_WANTED_HEADERS, b"")) > MAX_LIST_BYTES:
+            error = HeadersTooLargeError(f"Access-Control-Request-Headers may have {MAX_LIST_BYTES:,} bytes.")
+            await send_answer(self._dispatcher.refuse(call, error, method="OPTIONS"), send)
+            return
+        response = self.preflight_response(Headers(scope=scope))
         if response.status_code == 200:
-            self._dispatcher.note("OPTIONS", "preflight", 200, call)
-            return response
-        asked = [request_headers.get(name, "") for name in _ASKED]
-        error = BadRequestError(
-            f"A page of {asked[0][:80]!r} may not ask by {asked[1][:20]!r} with the headers {asked[2][:200]!r}: "
-            f"{bytes(response.body).decode()}; SOFTMAX_CORS_ORIGINS and SOFTMAX_CORS_HEADERS say who may, and what."
-        )
-        answer = self._dispatcher.refuse(call, error, method="OPTIONS")
-        refusal = Response(answer.content, answer.status)
-        refusal.raw_headers += [*answer.headers, (b"x-request-id", answer.request_id), (b"vary", b"Origin")]
-        return refusal
-
-
-_ASKED = ("origin", "access-control-request-method", "access-control-request-headers")
+            answer = answer_of(response, call.request_id)
+            self._dispatcher.note("OPTIONS", "unmatched", answer.status, call)
+        else:
+            reason = BadRequestError(f"{bytes(response.body).decode()}.")
+            answer = self._dispatcher.refuse(call, reason, method="OPTIONS")
+            allowed = [field for field in response.raw_headers if not field[0].startswith(b"content-")]
+            answer = answer._replace(headers=(*answer.headers, *allowed))
+        await send_answer(answer, send)

@@ -6,8 +6,9 @@ connection (`app.engine.connections`), which hands over a light call as soon as 
 
 import re
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import partial
+from http import HTTPMethod
 from itertools import count
 from types import CoroutineType
 from typing import Any
@@ -23,19 +24,29 @@ from app.engine.codings import decompress
 from app.engine.connections.crowd import Crowd
 from app.engine.limits import Limits
 from app.engine.neighbors import Neighbors
-from app.engine.problems import OverCapacityError, Problems, RequestError
+from app.engine.problems import HeadersTooLargeError, LongQueryError, OverCapacityError, Problems, RequestError
 from app.engine.routes import DirectRoutes, Match
 from app.engine.together import Batch, Steps, run_alone
 from app.engine.turns import Turn
 
-__all__ = ["NO_SNIFFING", "VARY", "Dispatcher"]
+__all__ = ["MAX_LIST_BYTES", "SECURITY_HEADERS", "VARY", "Dispatcher", "answer_of"]
 
 _REQUEST_ID = re.compile(rb"[!#-\[\]-~]{1,128}")  # printable, and the same in JSON
+_METHODS = frozenset(HTTPMethod)  # each makes a series of figures of its own; all others make one together
 _WAITING_THREADS = 4  # threads for calls that wait for something outside this process
 _CODING = b"content-encoding"
-NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 VARY = (b"vary", b"Origin")
-_JSON = ((b"content-type", b"application/json"), NO_SNIFFING)
+_MAX_QUERY_BYTES = 4096
+_MAX_QUERY_FIELDS = 100
+MAX_LIST_BYTES = 1024  # of a header field that is taken apart: each of its entries costs
+_LISTS = frozenset({b"accept", b"accept-encoding", b"content-type", b"content-encoding"})
+SECURITY_HEADERS = (  # of every answer that has none of its own: it is data, and no page may show or embed it
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"referrer-policy", b"no-referrer"),
+)
+_JSON = ((b"content-type", b"application/json"), *SECURITY_HEADERS)
 
 
 class Dispatcher:
@@ -48,7 +59,8 @@ class Dispatcher:
         limits: Limits | None = None,
         *,
         given: Mapping[str, Any] | None = None,
-        access: Access | Neighbors | None = None,
+        access: Access | None = None,
+        neighbors: Neighbors | None = None,
         always_answered: frozenset[str] = frozenset(),
         answers_other_origins: bool = False,
         on_answered: Callable[[Sequence[Call]], None] = lambda _: None,
@@ -62,7 +74,8 @@ class Dispatcher:
             problems: what exceptions are answered with.
             limits: what requests may be and take.
             given: arguments for every endpoint that names them.
-            access: who may ask; None: everybody.
+            access: who may ask; None: there are no keys.
+            neighbors: which pages may ask then; None: all.
             always_answered: paths that are not shed, however much there is to do.
             answers_other_origins: whether pages of other origins may read the answers, as CORS lets them.
             on_answered: is told what was answered, once it is written.
@@ -71,6 +84,7 @@ class Dispatcher:
         """
         self.limits = limits or Limits()
         self.access = access
+        self._neighbors = neighbors
         self.always_answered = always_answered
         self.answers_other_origins = answers_other_origins
         self.routes = DirectRoutes(routes, self.limits, given or {})
@@ -93,22 +107,29 @@ class Dispatcher:
         """A new call, under the id that its client gave it, or a new one."""
         return Call(path, query, header_fields, self.request_id(header_fields))
 
-    def check_access(self, method: str, call: Call) -> None:
-        """Do nothing where a call may be answered.
+    def check(self, method: str, call: Call) -> None:
+        """Do nothing where a call may be answered; comes before all that costs.
 
         Raises:
             UnauthorizedError: it has no key, or none that is accepted.
             ForeignRequestError: there are no keys, and it comes from elsewhere.
+            LongQueryError: its query has too many bytes or fields.
+            HeadersTooLargeError: a header field that is a list is too long.
         """
         if self.access is not None:
             self.access.check(method, call.path, call.header_fields)
+        elif self._neighbors is not None:
+            self._neighbors.check(method, call.path, call.header_fields)
+        if len(call.query) > _MAX_QUERY_BYTES or call.query.count(b"&") >= _MAX_QUERY_FIELDS:
+            raise LongQueryError(f"A query may have {_MAX_QUERY_BYTES:,} bytes and {_MAX_QUERY_FIELDS} fields.")
+        for name in _LISTS & call.header_fields.keys():
+            if len(call.header_fields[name]) > MAX_LIST_BYTES:
+                raise HeadersTooLargeError(f"The header field {name.decode()} may have {MAX_LIST_BYTES:,} bytes.")
 
     def permits(self, method: str, call: Call) -> bool:
-        """Whether a call has the key that it needs."""
-        if self.access is None:
-            return True
+        """Whether a call passes the `check`."""
         try:
-            self.access.check(method, call.path, call.header_fields)
+            self.check(method, call)
         except RequestError:
             return False
         return True
@@ -132,7 +153,11 @@ class Dispatcher:
         if _CODING not in call.header_fields and match.route.is_light(call, len(call.content), match.named):
             return self.answer(match, call)
         work = self._waiting_work if match.route.waits else self._heavy_work
-        return await work.run(partial(self.answer, match, call))
+        return await work.run(partial(self.answer, match, call), self._asker(match.method, call))
+
+    def _asker(self, method: str, call: Call) -> Hashable:
+        """For whom a call is made: a key, where there are keys, else a connection."""
+        return call.connection if self.access is None else self.access.digest(method, call.header_fields)
 
     def answer_in_turn(self, match: Match, call: Call, done: Callable[[Answer | None], None]) -> None:
         """The same, with others, at the end of this turn at the latest; `done` gets None where it fails.
@@ -150,7 +175,7 @@ class Dispatcher:
 
         self.batch.run(self._steps(match, call), finish)
 
-    def refuse(self, call: Call, error: Exception, match: Match | None = None, method: str = "unknown") -> Answer:
+    def refuse(self, call: Call, error: Exception, match: Match | None = None, method: str = "other") -> Answer:
         """Answer a call with the problem document of an exception."""
         answer = self._refusal(error, call)
         method, route = (match.method, match.route.path) if match else (method, "unmatched")
@@ -170,7 +195,7 @@ class Dispatcher:
 
     def note(self, method: str, route: str, status: int, call: Call) -> None:
         """Tell that a call was answered, and do what was to be done afterwards."""
-        call.answered(method, route, status)
+        call.answered(method if method in _METHODS else "other", route, status)
         call.conclude()
         self._on_answered([call])
 
@@ -188,17 +213,17 @@ class Dispatcher:
             if isinstance(result, CoroutineType):
                 result = yield from result.__await__()
             if isinstance(result, Response):
-                return _answer(result, call.request_id)
+                return answer_of(result, call.request_id)
             return Answer(200, _JSON, orjson.dumps(result), call.request_id)
         except Exception as error:  # noqa: BLE001 - Problems knows each, and hides what it does not know
             return self._refusal(error, call)
 
     def _refusal(self, error: Exception, call: Call) -> Answer:
-        return _answer(self._problems.response(error, call.path, call.request_id), call.request_id)
+        return answer_of(self._problems.response(error, call.path, call.request_id), call.request_id)
 
     def _shed_at(self, path: str) -> Answer:
         error = OverCapacityError("More requests arrive than can be answered soon; try again in a second.")
-        return _answer(self._problems.response(error, path, b"%b"), b"")
+        return answer_of(self._problems.response(error, path, b"%b"), b"")
 
     def request_id(self, header_fields: dict[bytes, bytes]) -> bytes:
         """The id that a client gave its request, or a new one."""
@@ -208,6 +233,7 @@ class Dispatcher:
         return self.new_request_id()
 
 
-def _answer(response: Response, request_id: bytes) -> Answer:
+def answer_of(response: Response, request_id: bytes) -> Answer:
+    """What is sent of a response that is made at once."""
     headers = [field for field in response.raw_headers if field[0] != b"content-length"]
-    return Answer(response.status_code, (*headers, NO_SNIFFING), bytes(response.body), request_id)
+    return Answer(response.status_code, (*headers, *SECURITY_HEADERS), bytes(response.body), request_id)

@@ -11,11 +11,11 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.engine.calls import Answer, Call
-from app.engine.dispatcher import NO_SNIFFING, Dispatcher
+from app.engine.dispatcher import SECURITY_HEADERS, Dispatcher
 from app.engine.problems import RequestError, TooLargeError
 from app.engine.routes import Match
 
-__all__ = ["SHED", "Front"]
+__all__ = ["SHED", "Front", "send_answer"]
 
 SHED = "engine.shed"  # in a scope's state: the connection did not admit the request
 
@@ -42,15 +42,16 @@ class Front:
         root_path = scope.get("root_path") or self._root_path
         path = _without(root_path, scope["path"])
         if SHED in scope.get("state", ()):
-            await _send(dispatcher.shed(path, header_fields), send)
+            await send_answer(dispatcher.shed(path, header_fields), send)
             return
         call = dispatcher.call(path, scope["query_string"], header_fields)
+        call.connection = scope.get("client")
         method = "GET" if scope["method"] == "HEAD" else scope["method"]  # the server leaves the body out
         match = dispatcher.routes.match(method.encode(), path)
         try:
-            dispatcher.check_access(method, call)
+            dispatcher.check(method, call)
         except RequestError as error:
-            await _send(dispatcher.refuse(call, error, match, method), send)
+            await send_answer(dispatcher.refuse(call, error, match, method), send)
             return
         if match is None:
             root_path = _forwarded_prefix(header_fields) or root_path
@@ -62,7 +63,7 @@ class Front:
         except ClientDisconnect:
             dispatcher.note(match.method, match.route.path, _CLIENT_CLOSED_REQUEST, call)
             return
-        await _send(answer, send)
+        await send_answer(answer, send)
 
     async def _read_and_answer(self, match: Match, call: Call, receive: Receive) -> Answer:
         with self._dispatcher.pending.body() as add:
@@ -79,7 +80,9 @@ class Front:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] += (NO_SNIFFING, (b"x-request-id", call.request_id))
+                names = {name for name, _ in message["headers"]}
+                missing = [field for field in SECURITY_HEADERS if field[0] not in names]
+                message["headers"] += (*missing, (b"x-request-id", call.request_id))
             await send(message)
 
         # A server may ignore Range (RFC 9110); what stands in it need not be valid then.
@@ -101,7 +104,8 @@ def _forwarded_prefix(header_fields: dict[bytes, bytes]) -> str:
     return prefix.decode() if _PREFIX.fullmatch(prefix) else ""
 
 
-async def _send(answer: Answer, send: Send) -> None:
+async def send_answer(answer: Answer, send: Send) -> None:
+    """Send a whole answer."""
     length = b"%d" % len(answer.content)
     headers = [(b"content-length", length), *answer.headers, (b"x-request-id", answer.request_id)]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})

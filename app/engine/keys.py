@@ -2,7 +2,9 @@
 
 import hmac
 import logging
+import os
 import re
+import stat
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
@@ -12,6 +14,7 @@ __all__ = ["Keys", "check_keys", "read_keys"]
 logger = logging.getLogger(__name__)
 
 _NEVER: tuple[int, ...] = ()  # the state of no file
+_MAX_FILE_BYTES = 2**20
 _KEY = re.compile(r"[\x21-\x2b\x2d-\x7e]{16,}")
 
 
@@ -36,7 +39,7 @@ def read_keys(path: Path) -> list[str]:
         ValueError: the file can't be read, has no key, or one that `check_keys` refuses.
     """
     try:
-        lines = path.read_text("ascii").splitlines()
+        lines = _read(path).decode("ascii").splitlines()
     except OSError as error:
         raise ValueError(f"The file can't be read: {error.strerror}.") from error
     except UnicodeDecodeError:
@@ -46,6 +49,26 @@ def read_keys(path: Path) -> list[str]:
         raise ValueError("The file has no key; write one a line.")
     check_keys(keys)
     return keys
+
+
+def _read(path: Path) -> bytes:
+    """Read a file that is none of those for whose content one waits.
+
+    Raises:
+        ValueError: it is no regular file, or a longer one than keys need.
+        OSError: it can't be read.
+    """
+    with open(path, "rb", opener=_open_without_waiting) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError("It is no regular file.")
+        content = file.read(_MAX_FILE_BYTES + 1)
+    if len(content) > _MAX_FILE_BYTES:
+        raise ValueError(f"The file has over {_MAX_FILE_BYTES:,} bytes, the limit.")
+    return content
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # or opening a pipe waits for whoever writes to it
 
 
 class Keys:

@@ -31,9 +31,6 @@ class Neighbors:
         self._origins = frozenset(origin.encode() for origin in origins)
         self._open_paths = open_paths
 
-    def refresh(self) -> None:
-        """Nothing changes while the service runs."""
-
     def check(self, method: str, path: str, headers: dict[bytes, bytes]) -> None:
         """Do nothing where the request may be answered.
 

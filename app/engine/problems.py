@@ -8,7 +8,8 @@ RequestError
 ├── SlowRequestError            it did not arrive within its time
 ├── TooLargeError               its body is over its limit
 ├── UnsupportedMediaTypeError   its body is of a kind that the route does not take
-├── HeadersTooLargeError        its request line and header fields are over their limit
+├── LongQueryError              its query, or the number of its fields, is over its limit
+├── HeadersTooLargeError        its request line and header fields are over their limit, or one that is a list
 └── OverCapacityError           it could not be answered soon
 """
 
@@ -32,6 +33,7 @@ __all__ = [
     "HeadersTooLargeError",
     "ItemProblem",
     "Kind",
+    "LongQueryError",
     "OverCapacityError",
     "Problem",
     "Problems",
@@ -76,6 +78,10 @@ class SlowRequestError(RequestError):
 
 class TooLargeError(RequestError):
     status, title = 413, "Body too large"
+
+
+class LongQueryError(RequestError):
+    status, title = 414, "Query too long"
 
 
 class UnsupportedMediaTypeError(RequestError):

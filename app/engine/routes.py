@@ -55,7 +55,7 @@ class DirectRoute(APIRoute):
     def is_light(call: Call, length: int, named: Mapping[str, Any]) -> bool:
         """Whether a call with a body of `length` bytes takes so little time that other calls may wait for it.
 
-        `named` are the endpoint's arguments.
+        `named` are the endpoint's other arguments.
         """
 
     def matches(self, scope: Scope) -> tuple[routing.Match, Scope]:

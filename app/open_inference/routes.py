@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from app import __version__
-from app.classifier.softmax import SIDE
+from app.classifier.softmax import PIXELS, SIDE
 from app.engine import openapi
 from app.engine.calls import Call, DepCall
 from app.engine.limits import Limits
@@ -30,7 +30,6 @@ from app.open_inference.schemas import (
     ModelIndexEntry,
     ModelMetadata,
     ModelReady,
-    ModelStatistics,
     ProtocolProblem,
     RequestedOutput,
     ServerLive,
@@ -56,8 +55,10 @@ class TensorRoute(DirectRoute):
         return limits.max_body_bytes
 
     @staticmethod
-    def is_light(call: Call, length: int, named: Mapping[str, Any]) -> bool:  # noqa: ARG004 - whoever answers
-        """Short, or pixels in binary, which need no reading."""
+    def is_light(call: Call, length: int, named: Mapping[str, Any]) -> bool:
+        """Short, or pixels in binary, which need no reading; and the answer has few probabilities."""
+        if (length // PIXELS + 1) * _classes(named) > _LIGHT_PROBABILITIES:
+            return False
         json_bytes = call.header_fields.get(b"inference-header-content-length", b"")
         return length <= _LIGHT_JSON_BYTES or (
             length <= _LIGHT_BINARY_BYTES
@@ -74,6 +75,7 @@ probes = APIRouter(prefix="/v2", tags=["Open Inference Protocol"], route_class=B
 _LIGHT_JSON_BYTES = 32 * 1024
 _LIGHT_JSON_DIGITS = 5  # of its length, where binary tensors follow
 _LIGHT_BINARY_BYTES = 2**20
+_LIGHT_PROBABILITIES = 10_250  # in an answer, as JSON 0.7 µs each: a thousand images of ten classes
 _PLATFORM = "pytorch_safetensors"
 _EXTENSIONS = ["binary_tensor_data", "classification", "model_configuration", "statistics"]
 _ALL_OUTPUTS = [RequestedOutput(name="probabilities"), RequestedOutput(name="label")]
@@ -198,9 +200,10 @@ def repository_index(call: DepCall, parts: DepParts) -> list[ModelIndexEntry]:
 
 
 @router.get("/models/stats")
-async def all_statistics(parts: DepParts) -> Statistics:
+def all_statistics(parts: DepParts) -> Statistics:
     """What each model did for this protocol since the service started."""
-    return {"model_stats": [_statistics(parts, model) for model in parts.models]}
+    counted = parts.telemetry.counted()
+    return {"model_stats": [statistics(counted, model.name, _as_number(model.version)) for model in parts.models]}
 
 
 @_get_of_model("")
@@ -242,9 +245,9 @@ async def model_config(parts: DepParts, model: Named) -> ModelConfig:
 
 
 @_get_of_model("/stats")
-async def model_statistics(parts: DepParts, model: Named) -> Statistics:
+def model_statistics(parts: DepParts, model: Named) -> Statistics:
     """What the model did for this protocol since the service started."""
-    return {"model_stats": [_statistics(parts, model)]}
+    return {"model_stats": [statistics(parts.telemetry.counted(), model.name, _as_number(model.version))]}
 
 
 @direct_router.post("/models/{name}/infer", **_INFER)
@@ -330,8 +333,13 @@ def _response(
     return Response(content, headers=headers, media_type="application/octet-stream" if binary else "application/json")
 
 
-def _statistics(parts: Parts, model: LiveModel) -> ModelStatistics:
-    return statistics(parts.telemetry.counted(), model.name, _as_number(model.version))
+def _classes(named: Mapping[str, Any]) -> int:
+    """Of the model that is asked."""
+    try:
+        model = named["parts"].models.get(named.get("name"), named.get("version"))
+    except ServingError:
+        return 1  # the refusal has none
+    return len(model.metadata.labels)
 
 
 def _index_request(content: bytes) -> IndexRequest:

@@ -35,6 +35,7 @@ def configuration(log_format: LogFormat = "auto") -> dict[str, Any]:
         "formatters": {"lines": {"()": "app.process.logs.LineFormatter", "log_format": log_format}},
         "handlers": {"lines": {"()": "app.process.logs.LineHandler", "formatter": "lines"}},
         "loggers": {"uvicorn": logger, "app": logger},
+        "root": {"handlers": ["lines"], "level": "WARNING"},  # of libraries, which would be written straight to stderr
     }
 
 

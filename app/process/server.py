@@ -1,22 +1,14 @@
-"""uvicorn with its workers, as `python -m app` runs it; and the end of listening, so that no connection is lost.
-
-A connection is made by the kernel, and waits there until a worker accepts it. Those that wait when the last worker
-stops listening are cut off. So the door is closed first, a moment before listening ends: from then on the kernel makes
-none, and those that wait are accepted.
-"""
+"""uvicorn with its workers, as `python -m app` runs it."""
 
 import asyncio
-import ctypes
 import logging
 import multiprocessing
 import os
 import resource
 import signal
 import socket
-import struct
 import sys
 import tempfile
-import time
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -24,7 +16,9 @@ from typing import Any
 import uvicorn
 import uvicorn._subprocess
 from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors.multiprocess import Multiprocess
+
+from app.process.door import LAST_ONES_SECONDS, close_door
+from app.process.workers import Workers
 
 __all__ = ["end_with_launcher", "run"]
 
@@ -33,10 +27,7 @@ logger = logging.getLogger(__name__)
 _DESCRIPTORS = 16  # of the listening socket
 _ACCEPTED_AT_ONCE = 256  # connections, after a turn that took longer than
 _LONG_TURN_SECONDS = 0.004
-_LAST_ONES_SECONDS = 0.3  # for the connections that wait to be accepted
-_SO_ATTACH_FILTER = 26  # as in Linux's asm-generic/socket.h
 _LONGEST_TEMP_DIR = 70  # bytes; with 32 more, a socket's path may have 107
-_REFUSE_ALL = struct.pack("HBBI", 0x06, 0, 0, 0)  # struct sock_filter: BPF_RET | BPF_K, 0 bytes of any packet
 
 
 class _Server(uvicorn.Server):
@@ -58,8 +49,8 @@ class _Server(uvicorn.Server):
         self.lifespan.state["dispatcher"].turn.accept_waiting = self._accept_rest
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        _close_door(sockets or [])
-        await asyncio.sleep(_LAST_ONES_SECONDS)
+        close_door(sockets or [])
+        await asyncio.sleep(LAST_ONES_SECONDS)
         self._listener.close()
         await super().shutdown(sockets)
 
@@ -82,35 +73,9 @@ class _Server(uvicorn.Server):
             await asyncio.get_running_loop().connect_accepted_socket(protocol, connection)
 
 
-class _Workers(Multiprocess):
-    """Processes that listen on one socket; the last of them that stops is the last that holds it."""
-
-    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], drain_seconds: float) -> None:
-        super().__init__(config, sockets)
-        self._drain_seconds = drain_seconds
-
-    def keep_subprocess_alive(self) -> None:
-        """Only a worker holds its end of the pipe: when it dies, the launcher sees so, and need not wait for a pong."""
-        for process in self.processes:
-            process.child_conn.close()
-        super().keep_subprocess_alive()
-
-    def terminate_all(self) -> None:
-        """The workers drain when they are told; the door is closed shortly before they are done."""
-        longer = self._drain_seconds - _LAST_ONES_SECONDS
-        if longer > 0:
-            super().terminate_all()
-            time.sleep(longer)
-        _close_door(self.sockets)
-        if longer <= 0:
-            time.sleep(_LAST_ONES_SECONDS)
-            super().terminate_all()
-        for listener in self.sockets:
-            listener.close()
-
-
 def run(config: uvicorn.Config, drain_seconds: float) -> None:
     """Serve until a signal ends it; where it can't start, exit with uvicorn's code for that."""
+    logging.captureWarnings(capture=True)  # no record is written straight to a log that nobody may read
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each connection takes a descriptor
     try:
@@ -120,7 +85,7 @@ def run(config: uvicorn.Config, drain_seconds: float) -> None:
         sys.exit(STARTUP_FAILURE)
     if config.workers > 1:
         _fork_workers()
-        _Workers(config, [listener], drain_seconds).run()
+        Workers(config, [listener], drain_seconds).run()
         return
     server = _Server(config, listener)
     listeners = [listener, *(listener.dup() for _ in range(_DESCRIPTORS - 1))]
@@ -156,14 +121,3 @@ def _fork_workers() -> None:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["app.preloaded"])
     uvicorn._subprocess.spawn = context  # type: ignore[assignment]  # noqa: SLF001 - it has no setting for that
-
-
-def _close_door(listeners: list[socket.socket]) -> None:
-    """Have the kernel drop what would become a new connection; its client meets the closed port a bit later."""
-    if sys.platform != "linux":
-        return
-    refuse_all = ctypes.create_string_buffer(_REFUSE_ALL)
-    program = struct.pack("HL", 1, ctypes.addressof(refuse_all))  # struct sock_fprog: one instruction, and where it is
-    for listener in listeners:
-        with suppress(OSError):  # not permitted: then some may be cut off
-            listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Response, status
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from app.engine.calls import DepCall
 from app.engine.routes import BodilessRoute
 from app.parts import DepParts
 from app.serving.errors import NotReadyError
@@ -23,6 +24,8 @@ class Status(TypedDict):
 
 
 router = APIRouter(tags=["health"], route_class=BodilessRoute)
+
+_NOT_FOR_ALL = "Ask with a key for the reason, or read the log."
 
 
 @router.options("/livez", include_in_schema=False)
@@ -38,11 +41,15 @@ def livez() -> Status:
     responses={503: {"model": Status, "description": "The default model can't answer, or the service is stopping"}},
     response_model=Status,
 )
-def readyz(parts: DepParts) -> Status | Response:
-    """The default model is loaded and proven, and the service is not about to stop."""
+def readyz(call: DepCall, parts: DepParts) -> Status | Response:
+    """The default model is loaded and proven, and the service is not about to stop.
+
+    Where there are keys, only who sends one is told the reason, which may name files.
+    """
     try:
         parts.check_ready()
     except NotReadyError as error:
-        unready: Status = {"status": "not ready", "reason": str(error)}
+        may_know = parts.access is None or parts.access.knows("GET", call.header_fields)
+        unready: Status = {"status": "not ready", "reason": str(error) if may_know else _NOT_FOR_ALL}
         return Response(orjson.dumps(unready), status.HTTP_503_SERVICE_UNAVAILABLE, media_type="application/json")
     return {"status": "ready"}

@@ -4,7 +4,6 @@ from typing import Annotated, Literal, NotRequired
 
 from fastapi import APIRouter, Header, Response
 from pydantic import Field
-from starlette.concurrency import run_in_threadpool
 from typing_extensions import TypedDict
 
 from app.classifier.metadata import Evaluation
@@ -73,14 +72,14 @@ _PROMETHEUS_TYPES = ("text/plain", "application/openmetrics-text")
     responses={200: {"content": {kind: {"schema": {"type": "string"}} for kind in _PROMETHEUS_TYPES}}, **problems(503)},
     response_model=Metrics,
 )
-async def metrics(
+def metrics(
     parts: DepParts, accept: Annotated[str, Header(description="JSON unless it asks for Prometheus text")] = ""
 ) -> Metrics | Response:
     """The default model's accuracy, its whole evaluation and the live figures.
 
     Prometheus text where `Accept` names text/plain or OpenMetrics and not application/json first.
     """
-    windows, problem = await run_in_threadpool(_read, parts)
+    windows, problem = _read(parts)
     if preferred(accept, ("application/json", *_PROMETHEUS_TYPES)) != "application/json":
         content, content_type = parts.telemetry.exposition(accept, window_metrics(windows, parts.models))
         return Response(content, headers={"Content-Type": content_type})

@@ -55,7 +55,7 @@ ModelName = Annotated[str, Path(description="of the model's folder")]
 
 
 @router.get("")
-async def list_models(parts: DepParts) -> ModelList:
+def list_models(parts: DepParts) -> ModelList:
     """Every model that is served, and every model file that was refused; an earlier version may be served on."""
     models = parts.models
     listed: ModelList = {
@@ -89,7 +89,7 @@ def show_model(name: ModelName, parts: DepParts) -> ModelCard:
 
 
 @router.get("/{name}/templates", responses=problems(404, 503))
-async def show_templates(
+def show_templates(
     name: ModelName,
     parts: DepParts,
     version: Annotated[

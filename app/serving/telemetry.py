@@ -184,11 +184,14 @@ class Telemetry(Collector):
         self._prediction_series = {key: series for key, series in self._prediction_series.items() if key[0] != model}
 
     def counted(self) -> list[Metric]:
-        """The figures of this process, or of all workers; without those of models and versions no longer served."""
+        """The figures of this process, or of all workers; without those of models and versions no longer served.
+
+        Not to be called in an event loop: see `all_workers`.
+        """
         versions: dict[str, set[str]] = {name: set() for name in self._models.failures} | {
             model.name: {held.version for held in self._models.versions(model.name).values()} for model in self._models
         }
-        metrics = list(all_workers(self.registry).collect())
+        metrics = all_workers(self.registry)
         if are_shared():
             metrics += self._model_collector.collect()
         for metric in metrics:

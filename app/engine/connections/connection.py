@@ -308,8 +308,9 @@ class Connection(asyncio.Protocol):
                 return False
             call = self._dispatcher.call(head.path, head.query, head.fields)
             call.started = self._turn.clock.began  # it has waited since then
-            is_light = match.route.is_light(call, head.body_bytes, match.named)
-            if not (is_light and self._dispatcher.permits(match.method, call)):
+            if not self._dispatcher.permits(match.method, call):
+                return False
+            if not match.route.is_light(call, head.body_bytes, match.named):
                 return False
         elif head.body_bytes > _FED_AT_ONCE:
             return False

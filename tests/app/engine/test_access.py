@@ -100,10 +100,7 @@ def test_a_page_of_another_site_cannot_use_the_browsers_key_to_change_anything(c
 
 
 def test_without_keys_none_is_asked_for() -> None:
-    access = create_app(Settings()).dispatcher.access
-
-    assert access is not None
-    access.check("POST", "/predict", {})
+    assert create_app(Settings()).dispatcher.access is None
 
 
 def test_keys_come_from_the_environment_and_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,3 +157,42 @@ def test_an_address_beyond_loopback_is_open_to_all_unless_there_are_keys(
     assert not Settings(allow_anonymous=True).is_open_to_all
     monkeypatch.setenv("SOFTMAX_API_KEYS", KEY)
     assert not Settings().is_open_to_all
+
+
+@pytest.mark.parametrize(
+    ("fields", "may"),
+    [
+        ({}, True),  # no browser asks
+        ({b"origin": b"http://garments.example:8000"}, True),
+        ({b"origin": b"HTTP://Garments.Example:8000"}, True),
+        ({b"origin": b"https://public.example", b"sec-fetch-site": b"same-origin"}, True),  # a proxy changed Host
+        ({b"origin": b"http://other.example"}, False),
+        ({b"origin": b"http://garments.example"}, False),
+        ({b"origin": b"null"}, False),
+        ({b"origin": b""}, False),
+    ],
+)
+def test_over_plain_http_the_origin_tells_whose_page_uses_the_browsers_key(
+    check: Access, fields: dict[bytes, bytes], *, may: bool
+) -> None:
+    headers = {b"authorization": basic(KEY), b"host": b"garments.example:8000", **fields}
+
+    check.check("GET", "/", headers)
+    check.check("POST", "/feedback", {**headers, b"authorization": f"Bearer {KEY}".encode()})
+    if may:
+        check.check("POST", "/feedback", headers)
+    else:
+        with pytest.raises(UnauthorizedError, match="another site"):
+            check.check("POST", "/feedback", headers)
+
+
+async def test_why_the_service_is_not_ready_is_told_only_to_who_has_a_key(tmp_path: Path) -> None:
+    app = create_app(Settings(models_dir=tmp_path / "none", api_keys=(SecretStr(KEY),)))
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
+        anonymous = await client.get("/readyz")
+        known = await client.get("/readyz", headers={"X-API-Key": KEY})
+
+    assert anonymous.status_code == known.status_code == 503
+    assert str(tmp_path) not in anonymous.text
+    assert str(tmp_path) in known.text

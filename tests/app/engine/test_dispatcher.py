@@ -5,9 +5,15 @@ from typing import Any
 
 import orjson
 import pytest
+from fastapi import FastAPI
+from starlette.types import Message
 
+from app.engine.access import Access
 from app.engine.calls import Call, DepCall
 from app.engine.dispatcher import Dispatcher
+from app.engine.front import Front
+from app.engine.keys import Keys
+from app.engine.problems import UnauthorizedError
 from app.engine.routes import BodilessRoute, Match
 from app.engine.together import together
 
@@ -108,3 +114,48 @@ def test_what_is_shed_gets_a_problem_document_with_its_id(dispatcher: Dispatcher
     document: dict[str, Any] = orjson.loads(answer.content)
     assert (answer.status, document["status"], document["request_id"]) == (503, 503, "mine")
     assert (b"retry-after", b"1") in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("query", "fields", "status"),
+    [
+        (b"a=" + b"x" * 4094, {}, 200),
+        (b"a=" + b"x" * 4095, {}, 414),
+        (b"a&" * 99, {}, 200),
+        (b"a&" * 100, {}, 414),
+        (b"", {b"accept": b"," * 1024}, 200),
+        (b"", {b"accept": b"," * 1025}, 431),
+        (b"", {b"content-type": b";" * 1025}, 431),
+        (b"", {b"cookie": b";" * 9999}, 200),  # nobody takes it apart
+    ],
+)
+async def test_what_is_taken_apart_is_bounded(
+    dispatcher: Dispatcher, query: bytes, fields: dict[bytes, bytes], status: int
+) -> None:
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/good", "query_string": query, "headers": list(fields.items())}
+    await Front(FastAPI(), dispatcher)(scope, receive, send)
+
+    assert sent[0]["status"] == status
+    assert dispatcher.permits("GET", dispatcher.call("/good", query, fields)) == (status == 200)
+
+
+def test_the_key_is_asked_for_before_anything_else(told: Told) -> None:
+    dispatcher = Dispatcher([], access=Access(Keys(["a-key-for-the-tests"])), on_answered=told.answered.extend)
+
+    with pytest.raises(UnauthorizedError):
+        dispatcher.check("GET", dispatcher.call("/good", b"a&" * 1000, {b"accept": b"," * 9999}))
+
+
+def test_invented_methods_make_one_series_together(dispatcher: Dispatcher, told: Told) -> None:
+    for method in ("BREW", "GET", "get", "OPTIONS"):
+        dispatcher.note(method, "unmatched", 405, dispatcher.call("/", b"", {}))
+
+    assert [call.method for call in told.answered] == ["other", "GET", "other", "OPTIONS"]

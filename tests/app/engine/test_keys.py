@@ -148,3 +148,28 @@ def test_a_file_that_only_its_rights_tell_apart_is_read_again(file: Path) -> Non
 
     assert accepted.accept(THIRD.encode())
     assert not accepted.accept(FIRST.encode())
+
+
+def test_a_pipe_in_the_place_of_the_file_is_refused_at_once_and_what_comes_after_it_is_read(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    accepted = Keys([], file)
+    file.unlink()
+    os.mkfifo(file)
+
+    accepted.refresh()
+
+    assert accepted.accept(FIRST.encode())
+    assert "It is no regular file. The keys read before stay." in caplog.text
+    file.unlink()
+    file.write_text(f"{THIRD}\n")
+    accepted.refresh()
+    assert accepted.accept(THIRD.encode())
+    assert not accepted.accept(FIRST.encode())
+
+
+def test_a_file_that_is_far_too_long_is_not_read_to_its_end(file: Path) -> None:
+    os.truncate(file, 2**40)
+
+    with pytest.raises(ValueError, match="over 1,048,576 bytes"):
+        read_keys(file)

@@ -20,7 +20,7 @@ from tritonclient.utils import InferenceServerException
 from app.classifier import artifact
 from app.main import create_app
 from app.settings import Settings
-from tests.conftest import LABELS, make_model
+from tests.conftest import LABELS, make_metadata, make_model
 
 MODEL = "/v2/models/fashion-mnist"
 CODINGS = (None, "gzip", "deflate")
@@ -323,3 +323,18 @@ async def test_the_openapi_document_has_every_route(client: httpx.AsyncClient) -
     assert set(infer["requestBody"]["content"]) == {"application/json", "application/octet-stream"}
     assert set(infer["responses"]["200"]["content"]) == {"application/json", "application/octet-stream"}
     assert "422" not in infer["responses"]
+
+
+@pytest.mark.parametrize(("classes", "images", "light"), [(10, 1000, True), (1000, 9, True), (1000, 100, False)])
+def test_what_has_many_probabilities_is_computed_beside_the_event_loop(
+    tmp_path: Path, classes: int, images: int, *, light: bool
+) -> None:
+    labels = tuple(f"class {number}" for number in range(classes))
+    artifact.save(tmp_path / "many" / artifact.FILE_NAME, make_model(labels), make_metadata("many", labels))
+    dispatcher = create_app(Settings(models_dir=tmp_path)).dispatcher
+    match = dispatcher.routes.match(b"POST", "/v2/models/many/infer")
+    assert match is not None
+
+    call = dispatcher.call("/v2/models/many/infer", b"", {b"inference-header-content-length": b"0"})
+
+    assert match.route.is_light(call, images * 784, match.named) == light

@@ -1,16 +1,32 @@
 """Several workers behind one port: one service, one set of figures."""
 
+import signal
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse_prometheus
 
 from app.classifier import artifact
 from tests import drawings
-from tests.conftest import LABELS, launcher_at, make_metadata, make_model, running_server, workers_of
+from tests.conftest import (
+    LABELS,
+    REPOSITORY,
+    free_port,
+    launcher_at,
+    make_metadata,
+    make_model,
+    running_server,
+    wait_until_it_answers,
+    workers_of,
+)
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +109,98 @@ def test_the_live_accuracy_is_that_of_all_workers(workers: str) -> None:
     figures = httpx.get(f"{workers}/metrics").json()["live"]["feedback"]["fashion-mnist"]
     assert (figures["count"], figures["correct"]) == (20, 15)
     assert gauge(workers, "softmax_model_live_accuracy") == 0.75
+
+
+_SMALL_SERVICE = """
+import os, signal, time
+import uvicorn
+from app.process import logs, server
+
+async def application(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while True:
+            await send({"type": (await receive())["type"] + ".complete"})
+    if scope["path"] == "/hang":
+        time.sleep(60)
+    if scope["path"] == "/die":
+        os.kill(os.getpid(), signal.SIGBUS)
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+    await send({"type": "http.response.body"})
+
+if __name__ == "__main__":
+    config = uvicorn.Config(
+        "small_service:application",
+        port=%d,
+        workers=2,
+        timeout_worker_healthcheck=2,
+        timeout_graceful_shutdown=1,
+        log_config=logs.configuration("json"),
+        ws="none",
+    )
+    server.run(config, drain_seconds=0)
+"""
+
+
+@contextmanager
+def small_service(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes], Path]]:
+    """Two workers that hang or die when asked to: their URL, their launcher, and their log."""
+    port, log = free_port(), folder / "log"
+    (folder / "small_service.py").write_text(_SMALL_SERVICE % port)
+    environment = {"PYTHONPATH": f"{REPOSITORY}:{folder}", "PATH": "", "PYTHONFAULTHANDLER": ""}
+    command = [sys.executable, str(folder / "small_service.py")]
+    with log.open("wb") as stderr, subprocess.Popen(command, cwd=folder, env=environment, stderr=stderr) as process:
+        url = f"http://127.0.0.1:{port}"
+        try:
+            wait_until_it_answers(url, process)
+            yield url, process, log
+        finally:
+            process.kill()
+
+
+def ask(url: str, path: str) -> None:
+    """Ask for what is never answered."""
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as client:
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: s\r\n\r\n".encode())
+        client.settimeout(20)
+        assert not client.recv(1)
+
+
+def read_until(log: Path, text: str, seconds: float = 40) -> str:
+    """What the log says by the time it has this text."""
+    deadline = time.monotonic() + seconds
+    while text not in (said := log.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return said
+
+
+def test_a_worker_whose_event_loop_hangs_is_replaced(tmp_path: Path) -> None:
+    with small_service(tmp_path) as (url, _, log):
+        ask(url, "/hang")
+
+        assert "did not answer in time, and was killed; another one starts" in read_until(log, "in time")
+        assert httpx.get(url, timeout=20).status_code == 200
+
+
+def test_workers_that_die_one_after_another_are_replaced_more_slowly_and_the_signal_is_named(tmp_path: Path) -> None:
+    with small_service(tmp_path) as (url, _, log):
+        for _ in range(4):
+            ask(url, "/die")
+
+        said = read_until(log, "in 2 s")
+
+    assert said.count("was ended by SIGBUS; another one starts.") == 2
+    assert said.count("was ended by SIGBUS; another one starts in 1 s.") == 1
+    assert said.count("was ended by SIGBUS; another one starts in 2 s.") == 1
+
+
+def test_sigterm_ends_the_service_in_its_time_though_a_worker_is_stopped(tmp_path: Path) -> None:
+    with small_service(tmp_path) as (_, process, log):
+        stopped = workers_of(psutil.Process(process.pid))[0]
+        stopped.suspend()
+        process.send_signal(signal.SIGTERM)
+
+        process.wait(timeout=15)
+
+        assert not stopped.is_running()
+        assert f"Worker {stopped.pid} has not stopped within 6 s, and is killed." in log.read_text()

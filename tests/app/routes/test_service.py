@@ -173,3 +173,28 @@ async def test_the_documentation_promises_problem_documents_for_refusals_and_not
 
     assert "HTTPValidationError" not in document["components"]["schemas"]
     assert [refusal for refusal in refusals if refusal[2] != ["application/problem+json"]] == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/docs",
+        "/redoc",
+        "/static/main.js",
+        "/static/swagger-ui/none",
+        "/livez",
+        "/models",
+        "/openapi.json",
+        "/none",
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_every_answer_has_the_security_headers(client: httpx.AsyncClient, method: str, path: str) -> None:
+    answer = await client.request(method, path)
+
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+    assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert len(answer.headers.get_list("Content-Security-Policy")) == 1

@@ -9,7 +9,7 @@ import logging
 import re
 from asyncio import Transport
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
@@ -330,7 +330,7 @@ class _Echo(DirectRoute):
         return 100_000
 
     @staticmethod
-    def is_light(call: Call, length: int, named: Mapping[str, Any]) -> bool:  # noqa: ARG004 - always
+    def is_light(call: Call, length: int, named: object) -> bool:  # noqa: ARG004 - always
         return True
 
 
