@@ -133,7 +133,7 @@ def running_server(models_dir: Path, *command: str, **environment: str) -> Itera
             [sys.executable, "-m", *(command or ("app",)), "--port", str(port)],
             cwd=REPOSITORY,
             env=os.environ
-            | {"SOFTMAX_MODELS_DIR": str(models_dir), "SOFTMAX_DRAIN_SECONDS": "0"}
+            | {"SOFTMAX_MODELS_DIR": str(models_dir), "SOFTMAX_DRAIN_SECONDS": "0", "SOFTMAX_ALLOWED_HOSTS": "s,a,t"}
             | {"SOFTMAX_RECORDS": f"sqlite:///{folder}/records.sqlite"}
             | environment,
         )

@@ -41,7 +41,10 @@ class CrossOrigin(CORSMiddleware):
             answer = answer_of(response, call.request_id)
             self._dispatcher.note("OPTIONS", "unmatched", answer.status, call)
         else:
-            reason = BadRequestError(f"{bytes(response.body).decode()}.")
+            asked = [header_fields.get(name, b"")[:200].decode("latin-1") for name in (_WANTED_METHOD, _WANTED_HEADERS)]
+            reason = BadRequestError(
+                f"{bytes(response.body).decode()}: a page of another origin asked for {asked[0]!r} with {asked[1]!r}."
+            )
             answer = self._dispatcher.refuse(call, reason, method="OPTIONS")
             allowed = [field for field in response.raw_headers if not field[0].startswith(b"content-")]
             answer = answer._replace(headers=(*answer.headers, *allowed))

@@ -312,6 +312,8 @@ async def test_the_openapi_document_has_every_route(client: httpx.AsyncClient) -
         "/v2/health/live",
         "/v2/health/ready",
         "/v2/repository/index",
+        "/v2/repository/models/{name}/load",
+        "/v2/repository/models/{name}/unload",
         "/v2/models/stats",
         *(
             f"/v2/models/{{name}}{version}{resource}"
