@@ -29,10 +29,11 @@ from app.engine.routes import DirectRoutes, Match
 from app.engine.together import Batch, Steps, run_alone
 from app.engine.turns import Turn
 
-__all__ = ["MAX_LIST_BYTES", "SECURITY_HEADERS", "VARY", "Dispatcher", "answer_of"]
+__all__ = ["CLIENT_LEFT", "MAX_LIST_BYTES", "SECURITY_HEADERS", "VARY", "Dispatcher", "answer_of"]
 
 _REQUEST_ID = re.compile(rb"[!#-\[\]-~]{1,128}")  # printable, and the same in JSON
 _METHODS = frozenset(HTTPMethod)  # each makes a series of figures of its own; all others make one together
+CLIENT_LEFT = 499  # nginx's number for a client that left before its answer; never sent, only counted
 _WAITING_THREADS = 4  # threads for calls that wait for something outside this process
 _CODING = b"content-encoding"
 VARY = (b"vary", b"Origin")
@@ -198,6 +199,10 @@ class Dispatcher:
         call.answered(method if method in _METHODS else "other", route, status)
         call.conclude()
         self._on_answered([call])
+
+    def note_left(self, match: Match, call: Call) -> None:
+        """Tell that a client left before its request was whole."""
+        self.note(match.method, match.route.path, CLIENT_LEFT, call)
 
     def _conclude(self) -> None:
         answered, self._answered = self._answered, []

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.engine.calls import Answer, Call
-from app.engine.dispatcher import SECURITY_HEADERS, Dispatcher
+from app.engine.dispatcher import CLIENT_LEFT, SECURITY_HEADERS, Dispatcher
 from app.engine.problems import RequestError, TooLargeError
 from app.engine.routes import Match
 
@@ -21,7 +21,6 @@ SHED = "engine.shed"  # in a scope's state: the connection did not admit the req
 
 _PREFIX = re.compile(rb"(/[\w.~-]+){1,16}", re.ASCII)  # of a path; none that a browser takes for another host
 _MAX_LENGTH_DIGITS = 18  # of a Content-Length; int() itself refuses some thousands
-_CLIENT_CLOSED_REQUEST = 499  # nginx's number for a client that left before its answer; never sent, only counted
 
 
 class Front:
@@ -61,7 +60,7 @@ class Front:
         try:
             answer = await self._read_and_answer(match, call, receive)
         except ClientDisconnect:
-            dispatcher.note(match.method, match.route.path, _CLIENT_CLOSED_REQUEST, call)
+            dispatcher.note_left(match, call)
             return
         await send_answer(answer, send)
 
@@ -74,7 +73,7 @@ class Front:
                 return self._dispatcher.refuse(call, error, match)
 
     async def _pass_on(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
-        status = _CLIENT_CLOSED_REQUEST
+        status = CLIENT_LEFT
 
         async def identified_send(message: Message) -> None:
             nonlocal status

@@ -176,3 +176,28 @@ def test_a_client_that_is_gone_leaves_no_traceback(models_dir: Path, capfd: pyte
         assert statuses(server, LIVE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")) == [200]
 
     assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"POST /predict HTTP/1.1\r\nHost: s\r\nContent-Type: image/png\r\nContent-Length: 900\r\n\r\n",
+        b"POST /predict HTTP/1.1\r\nHost: s\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n384\r\n",
+    ],
+    ids=["the short way", "the detour"],
+)
+def test_a_request_that_is_cut_off_in_its_body_is_counted(server: str, head: bytes) -> None:
+    def cut_off() -> int:
+        text = httpx.get(f"{server}/metrics", headers={"Accept": "text/plain"}).text
+        found = re.findall(r'_count\{method="POST",route="/predict",status="499"\} (\d+)', text)
+        return int(found[0]) if found else 0
+
+    before = cut_off()
+    with connect(server) as client:
+        client.sendall(head + b"half")
+        time.sleep(0.1)
+
+    deadline = time.monotonic() + 10
+    while cut_off() == before and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert cut_off() == before + 1

@@ -113,7 +113,10 @@ class Connection(asyncio.Protocol):
         self._state.connections.discard(self)
         self._deadlines.stop()
         self._crowd.forget(self)
+        arriving = self._arriving
         self._release()
+        if arriving is not None and arriving.match is not None and arriving.call is not None:
+            self._dispatcher.note_left(arriving.match, arriving.call)
         if self._detour is not None:
             self._detour.connection_lost(exc)
 
