@@ -23,7 +23,7 @@ from benchmarks.serving.declarations import Peer
 from benchmarks.serving.errors import BenchmarkError
 from benchmarks.serving.workloads import Request
 
-__all__ = ["LOAD_GENERATOR_CORE", "Memory", "Server", "started"]
+__all__ = ["LOAD_GENERATOR_CORE", "Memory", "Server", "free_ports", "started"]
 
 LOAD_GENERATOR_CORE = 1
 _REPOSITORY = Path(__file__).parents[2]
@@ -133,7 +133,7 @@ def started(peer: Peer, environment: Path, model_file: Path, request: Request, e
 
 
 def _launch(peer: Peer, environment: Path, model_file: Path, scratch: Path) -> Server:
-    port, *other_ports = _free_ports(3)
+    port, *other_ports = free_ports(3)
     places = {
         "python": environment / "bin/python",
         "bin": environment / "bin",
@@ -204,7 +204,8 @@ def _environment(process: psutil.Process) -> dict[str, str]:
         return {}
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports of this machine on which nobody listens at the moment."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [listener.getsockname()[1] for listener in sockets]
     for listener in sockets:
