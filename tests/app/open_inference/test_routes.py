@@ -327,7 +327,9 @@ async def test_the_openapi_document_has_every_route(client: httpx.AsyncClient) -
     assert "422" not in infer["responses"]
 
 
-@pytest.mark.parametrize(("classes", "images", "light"), [(10, 256, True), (10, 1000, False), (1000, 1, True), (1000, 9, False)])
+@pytest.mark.parametrize(
+    ("classes", "images", "light"), [(10, 256, True), (10, 1000, False), (1000, 1, True), (1000, 9, False)]
+)
 def test_what_has_many_probabilities_is_computed_beside_the_event_loop(
     tmp_path: Path, classes: int, images: int, *, light: bool
 ) -> None:
