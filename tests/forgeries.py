@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests import drawings
 
-__all__ = ["BLANK", "COSTLY", "HUGE", "SEVERAL_FRAMES", "gif", "jpeg", "png", "png_chunk", "tiff"]
+__all__ = ["BLANK", "COSTLY", "HUGE", "LONG_METADATA", "SEVERAL_FRAMES", "gif", "jpeg", "png", "png_chunk", "tiff"]
 
 _SHORT, _LONG = 3, 4  # types of TIFF values
 
@@ -92,26 +92,6 @@ BLANK = Image.new("L", (28, 28))
 # 28×28 images of up to 1 MiB, each with the words that refuse it.
 COSTLY: dict[str, tuple[bytes, str]] = {
     "png of many chunks": (png(28, 28, extra=png_chunk(b"abCd") * 80_000), "too many pieces"),
-    "png of many color profiles": (
-        png(28, 28, extra=png_chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(2**20 - 9), 9)) * 900),
-        "900 color profiles",
-    ),
-    "png with a color profile of 50 MB": (
-        png(28, 28, extra=png_chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(50_000_000), 9))),
-        "too large",
-    ),
-    "png with a text of 50 MB": (
-        png(28, 28, extra=png_chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(50_000_000), 9))),
-        "too large",
-    ),
-    "png of many texts": (
-        png(28, 28, extra=png_chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2**19), 9)) * 900),
-        "much memory",
-    ),
-    "png with much Exif": (
-        png(28, 28, extra=png_chunk(b"eXIf", b"II*\0\x08\0\0\0\xff\xff" + bytes(12 * 65_535 + 4))),
-        "bytes of Exif",
-    ),
     "jpeg of many scans": (jpeg(scans=60_000), "scans"),
     "jpeg of many markers": (jpeg(after_start=b"\xff\xe5\0\2" * 250_000), "too many pieces"),
     "jpeg of many fill bytes": (jpeg(after_start=b"\xff" * 1_000_000), "too many pieces"),
@@ -121,6 +101,21 @@ COSTLY: dict[str, tuple[bytes, str]] = {
     "tiff of many tags": (tiff(28, 28, [(40_000, _LONG, 1, 1)] * 65_000), "too many pieces"),
     "pgm of many comments": (b"P5\n" + b"#\n" * 500_000 + b"28 28\n255\n" + bytes(784), "too many pieces"),
     "pbm of many comments in its text": (b"P1\n28 28\n" + b"#\n" * 500_000 + b"1 " * 784, "in text"),
+}
+
+# 28×28 images of up to 1 MiB whose metadata are long to read for whoever reads them; all are black.
+LONG_METADATA: dict[str, bytes] = {
+    "png of many color profiles": png(
+        28, 28, extra=png_chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(2**20 - 9), 9)) * 900
+    ),
+    "png with a color profile of 50 MB": png(
+        28, 28, extra=png_chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(50_000_000), 9))
+    ),
+    "png with a text of 50 MB": png(28, 28, extra=png_chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(50_000_000), 9))),
+    "png of many texts": png(28, 28, extra=png_chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2**19), 9)) * 900),
+    "png with much Exif": png(28, 28, extra=png_chunk(b"eXIf", b"II*\0\x08\0\0\0\xff\xff" + bytes(12 * 65_535 + 4))),
+    "jpeg of many scans in a comment": jpeg(after_start=b"\xff\xfe\xff\xff" + b"\xff\xda" * 32_766 + b"\xff"),
+    "jpeg of a film behind its end": jpeg() + b"\xff\xda" * 500_000,
 }
 
 # Headers of gigapixel images, which have hardly a byte of them.

@@ -21,7 +21,7 @@ __all__ = ["LiveModel"]
 _WORTH_A_PRODUCT = 4  # images that are classified in one product: fewer are classified sooner one by one
 
 _ODDITIES: dict[Oddity, str] = {
-    "blank": "The image is blank: all its pixels are the same.",
+    "blank": "The image is blank, or nearly: hardly a pixel differs from the others.",
     "inverted": "The image looks inverted: dark on light.",
     "unusual": "The image looks unlike the training images: the answer may mean nothing.",
 }

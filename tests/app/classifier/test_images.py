@@ -2,8 +2,6 @@
 
 import io
 import struct
-import zlib
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
@@ -20,7 +18,6 @@ from app.classifier.errors import (
     WrongSizeError,
 )
 from app.classifier.images import FORMATS, read_pixels, stack
-from app.classifier.png import unpack_plain_png
 from tests import drawings, forgeries
 
 LOSSLESS = ("PNG", "BMP", "GIF", "TIFF", "PPM")
@@ -254,50 +251,3 @@ def test_images_are_stacked_in_order() -> None:
 
     assert stacked.shape == (2, 784)
     assert bytes(stacked.flatten().tolist()) == images[0] + images[1]
-
-
-def test_a_plain_png_is_unpacked_as_pillow_reads_it() -> None:
-    for seed in range(50):
-        content = drawings.png(drawings.noise(seed))
-
-        assert unpack_plain_png(content) == reference(Image.open(io.BytesIO(content)))
-
-
-def test_only_a_whole_plain_png_is_unpacked_without_the_general_reader() -> None:
-    content = drawings.png(drawings.noise())
-    others = [
-        drawings.png(Image.new("L", (29, 28))),
-        drawings.png(Image.new("RGB", (28, 28))),
-        drawings.encode(drawings.noise(), "PNG", dpi=(72, 72)),
-        drawings.encode(drawings.noise(), "BMP"),
-        content + b"more",
-        b"",
-    ]
-
-    assert [unpack_plain_png(other) for other in others] == [None] * len(others)
-    for position in range(len(content)):
-        damaged = content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :]
-        assert unpack_plain_png(content[:position]) is None
-        assert unpack_plain_png(damaged) is None
-
-
-def test_threads_do_not_unpack_into_each_other() -> None:
-    contents = [drawings.png(drawings.noise(seed)) for seed in range(8)]
-    expected = [drawings.noise(seed).tobytes() for seed in range(8)]
-
-    with ThreadPoolExecutor(8) as threads:
-        for _ in range(50):
-            assert list(threads.map(unpack_plain_png, contents)) == expected
-
-
-def test_a_png_whose_data_end_early_shows_nothing_of_the_image_before() -> None:
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 28, 28, 8, 0, 0, 0, 0))
-    one_row = chunk(b"IDAT", zlib.compress(bytes([0, *[7] * 28])))
-    read_pixels(drawings.png(drawings.noise()))
-
-    pixels = read_pixels(b"\x89PNG\r\n\x1a\n" + header + one_row + chunk(b"IEND", b""))
-
-    assert pixels == bytes([7] * 28 + [0] * 756)

@@ -1,0 +1,1 @@
+"""Image files taken apart as browsers do it, so that their decoders see pixels alone."""
