@@ -43,7 +43,7 @@ async def test_a_refused_preflight_is_a_problem_document(client: httpx.AsyncClie
     answer = await client.options("/predict", headers=ASKS | {"Origin": "https://other.example"})
 
     assert answer.headers["Content-Type"] == "application/problem+json"
-    assert answer.json()["detail"] .startswith("Disallowed CORS origin: ")
+    assert answer.json()["detail"].startswith("Disallowed CORS origin: ")
     assert "Access-Control-Allow-Origin" not in answer.headers
     assert [(call.method, call.status) for call in noted] == [("OPTIONS", 400)]
 
