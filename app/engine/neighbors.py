@@ -45,7 +45,7 @@ class Neighbors:
         if path in self._open_paths:
             return
         host = headers.get(b"host", b"")
-        if self._hosts and not (_is_this_machine(host) or _name(host) in self._hosts):
+        if host and self._hosts and not (_is_this_machine(host) or _name(host) in self._hosts):  # a browser sends one
             raise ForeignRequestError(
                 f"The service is not asked as {host[:80].decode('latin-1')!r}; SOFTMAX_ALLOWED_HOSTS has its names."
             )

@@ -221,8 +221,8 @@ def test_a_file_name_is_never_a_path(server: str, tmp_path: Path) -> None:
         (FORM_TYPE, multipart((b"Content-Disposition: form-data; filename=a.png", PNG)), 400, "no name"),
         (FORM_TYPE, multipart((b'Content-Disposition: form-data; name="\xff\xfe"', PNG)), 400, "it has"),
         (FORM_TYPE, multipart((FILE, multipart((FILE, form(("file", PNG)))))), 400, ""),
-        (b"multipart/form-data; boundary=" + b";boundary=" * 3000, b"", 400, ""),
-        (b"multipart/form-data" + b" " * 30_000, b"", 400, "no boundary"),
+        (b"multipart/form-data; boundary=" + b";boundary=" * 90, b"", 400, ""),
+        (b"multipart/form-data" + b" " * 900, b"", 400, "no boundary"),
     ],
 )
 def test_a_form_that_can_t_be_read_is_refused(
@@ -257,7 +257,7 @@ def test_a_form_within_a_form_is_a_file_that_is_no_image(server: str) -> None:
         ("coverage=-1", 400, "coverage"),
         ("coverage=nan", 400, "coverage"),
         ("coverage=inf", 400, "coverage"),
-        ("coverage=" + "9" * 5000, 400, "coverage"),
+        ("coverage=" + "9" * 4000, 400, "coverage"),
         ("coverage=", 400, "coverage"),
         ("resize=perhaps", 400, "resize"),
         ("invert=2", 400, "invert"),
@@ -267,7 +267,8 @@ def test_a_form_within_a_form_is_a_file_that_is_no_image(server: str) -> None:
         ("model=%00", 404, "no model"),
         ("model=%ff%fe", 404, "no model"),
         ("model=%ed%a0%80", 404, "no model"),
-        ("model=" + "m" * 5000, 404, "no model"),
+        ("model=" + "m" * 3000, 404, "no model"),
+        ("model=" + "m" * 5000, 414, "query"),
         ("coverage=0.9&coverage=7", 400, "coverage"),
     ],
 )
@@ -279,7 +280,7 @@ def test_query_values_out_of_range_are_refused_by_name(server: str, query: str, 
 def test_query_parts_that_mean_nothing_are_ignored_or_refused(server: str, query: str) -> None:
     head = b"POST /predict?" + query.encode("latin-1") + b" HTTP/1.1\r\nHost: s\r\nContent-Type: image/png\r\n"
 
-    assert send(server, head + b"Content-Length: %d\r\n\r\n" % len(PNG) + PNG).status in {200, 400}
+    assert send(server, head + b"Content-Length: %d\r\n\r\n" % len(PNG) + PNG).status in {200, 400, 414}
 
 
 @pytest.mark.parametrize("against", ["nothing", "%00", "%ff", "x" * 3000])

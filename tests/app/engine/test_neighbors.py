@@ -21,7 +21,7 @@ def test_the_names_of_this_machine_and_those_of_the_service_are_known(host: str)
 
 
 @pytest.mark.parametrize(
-    "host", ["", "evil.example", "evil.example:8000", "localhost.evil.example", "10.0.0.1", "127.0.0.1.evil", "[::2]"]
+    "host", ["evil.example", "evil.example:8000", "localhost.evil.example", "10.0.0.1", "127.0.0.1.evil", "[::2]"]
 )
 def test_a_request_under_another_name_is_refused(host: str) -> None:
     with pytest.raises(ForeignRequestError, match="SOFTMAX_ALLOWED_HOSTS"):
@@ -59,6 +59,10 @@ def test_a_page_of_another_site_may_read_nothing_new_and_change_nothing(headers:
 )
 def test_the_services_own_page_its_friends_and_whoever_is_no_browser_may_post(headers: dict[bytes, bytes]) -> None:
     CHECK.check("POST", "/feedback", {b"host": b"localhost:8000", **headers})
+
+
+def test_whoever_names_no_host_is_no_browser() -> None:
+    CHECK.check("GET", "/models", {})
 
 
 def test_under_any_name_where_none_is_said() -> None:
