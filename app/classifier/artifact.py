@@ -16,14 +16,15 @@ the first 12 hex digits of the file's SHA-256.
 """
 
 import json
+import math
 import os
-import stat
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+import orjson
 import safetensors
 import torch
 from pydantic import ValidationError
@@ -36,6 +37,7 @@ from app.classifier.errors import ModelFileError
 from app.classifier.metadata import Metadata
 from app.classifier.pixel_statistics import PixelStatistics
 from app.classifier.softmax import PIXELS, SIDE, SoftmaxRegression, to_inputs
+from app.regular_files import IrregularFileError, read_regular_file
 
 __all__ = ["FILE_NAME", "Artifact", "load", "replace_files", "save", "serialize", "version_of"]
 
@@ -49,6 +51,9 @@ _CONFORMAL = "conformal.probabilities"
 _TRAINED_ON = "trained_on"
 _PIXEL_STATISTICS = {"mean": (PIXELS,), "deviation": (PIXELS,), "limit": ()}
 _MAX_BYTES = 64 * 2**20  # 20,000 classes; a larger file is not one of ours
+_MAX_LOGIT = torch.finfo(torch.float32).max / 2  # that weights may make: the difference of two is finite, too
+_RANGES = {"pixels.mean": (0, 1), "pixels.deviation": (0, 1), "pixels.limit": (0, math.inf), _CONFORMAL: (0, 1)}
+_ASCENDING = (_CONFORMAL, _TRAINED_ON)
 _CHECK_TOLERANCE = 1e-5  # machines round matrix products differently, by some 1e-7
 
 
@@ -118,7 +123,9 @@ def serialize(
 
 
 def load(path: Path) -> Artifact:
-    """Read a model file and prove it: shapes, finite values, unique labels, stored answers reproduced, checksum.
+    """Read a model file and prove it: shapes, values, unique labels, stored answers reproduced, checksum.
+
+    No image can make a logit of it that is not finite, and all that it says of itself can be said in JSON.
 
     Raises:
         ModelFileError: the file is missing, unreadable, damaged, of another format, or answers differently now.
@@ -131,6 +138,8 @@ def load(path: Path) -> Artifact:
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
         raise ModelFileError(path, f"it is damaged or not a softmax-serving model ({_first_line(error)})") from error
     _check_tensors(path, tensors, class_count=len(metadata.labels))
+    _check_values(path, tensors)
+    _check_words(path, metadata)
     model = SoftmaxRegression(tensors["weight"], tensors["bias"])
     answers = model.probabilities(to_inputs(tensors["check.images"]))
     if not torch.allclose(answers, tensors["check.probabilities"], rtol=0, atol=_CHECK_TOLERANCE):
@@ -153,12 +162,9 @@ def load(path: Path) -> Artifact:
 
 def _read(path: Path) -> bytes:
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise ModelFileError(path, "it is not a file")  # a pipe would be read for ever
-        if found.st_size > _MAX_BYTES:
-            raise ModelFileError(path, f"it is larger than {_MAX_BYTES} bytes, so not a softmax-serving model")
-        return path.read_bytes()
+        return read_regular_file(path, _MAX_BYTES)
+    except IrregularFileError as error:
+        raise ModelFileError(path, f"{error}, so not a softmax-serving model") from error
     except FileNotFoundError as error:
         raise ModelFileError(path, "it does not exist") from error
     except OSError as error:
@@ -208,6 +214,31 @@ def _check_tensors(path: Path, tensors: dict[str, Tensor], class_count: int) -> 
             raise ModelFileError(path, f"tensor {name!r} should be {dtype} {list(shape)}, found {found}")
         if not torch.isfinite(tensor).all():
             raise ModelFileError(path, f"tensor {name!r} has values that are not finite")
+
+
+def _check_values(path: Path, tensors: dict[str, Tensor]) -> None:
+    sums = torch.linalg.vector_norm(
+        tensors["weight"], 1, dim=1, dtype=torch.float64
+    )  # Σ|w|, where all pixels are white
+    largest = float((tensors["bias"].double().abs() + sums).max())
+    if largest > _MAX_LOGIT:
+        raise ModelFileError(path, f"its logits could reach {largest:.1e}, which float32 can't compute with")
+    for name, (low, high) in _RANGES.items():
+        tensor = tensors.get(name)
+        if tensor is not None and not ((tensor >= low) & (tensor <= high)).all():
+            raise ModelFileError(path, f"tensor {name!r} has values that are not from {low} to {high}")
+    for name in _ASCENDING:
+        tensor = tensors.get(name)
+        if tensor is not None and not (tensor[1:] >= tensor[:-1]).all():
+            raise ModelFileError(path, f"tensor {name!r} is not in ascending order")
+
+
+def _check_words(path: Path, metadata: Metadata) -> None:
+    """Whether the metadata can be answered: not so half a character, a number over 64 bits, lists in lists in lists."""
+    try:
+        orjson.dumps(metadata.model_dump(mode="json"))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ModelFileError(path, f"its metadata can't be written as JSON ({_first_line(error)})") from error
 
 
 def _check_patterns() -> Tensor:

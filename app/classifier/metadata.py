@@ -31,7 +31,7 @@ class CoverageScores(_Record):
 
     coverage: Share = Field(description="what was asked for")
     measured_coverage: Share = Field(description="sets that hold the true class / samples")
-    mean_set_size: float = Field(ge=1, description="labels in a set")
+    mean_set_size: float = Field(ge=1, allow_inf_nan=False, description="labels in a set")
 
 
 class Evaluation(_Record):
@@ -41,7 +41,7 @@ class Evaluation(_Record):
     accuracy: Share = Field(description="correct answers / samples")
     accuracy_interval: tuple[Share, Share] = Field(description="95 % Wilson interval of the accuracy")
     top_2_accuracy: Share | None = Field(default=None, description="samples whose class is among the two likeliest")
-    loss: float = Field(ge=0, description="mean cross-entropy, in nats")
+    loss: float = Field(ge=0, allow_inf_nan=False, description="mean cross-entropy, in nats")
     calibration_error: Share = Field(description="expected calibration error over 15 equal bins of confidence")
     confidence_counts: tuple[NonNegativeInt, ...] | None = Field(
         default=None, min_length=15, max_length=15, description="samples by confidence, in 15 equal bins"
@@ -50,7 +50,9 @@ class Evaluation(_Record):
     flagged_share: Share | None = Field(default=None, description="samples that the input guard warns of")
     inverted_flagged_share: Share | None = Field(default=None, description="the same, of the samples inverted")
     classes: tuple[ClassScores, ...] = Field(description="each class, in the order of class_id")
-    confusion_matrix: tuple[tuple[int, ...], ...] = Field(description="rows: true class, columns: predicted class")
+    confusion_matrix: tuple[tuple[NonNegativeInt, ...], ...] = Field(
+        description="rows: true class, columns: predicted class"
+    )
 
 
 class Metadata(_Record):

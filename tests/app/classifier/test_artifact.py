@@ -1,7 +1,9 @@
 """The model file: what is saved is loaded, and nothing else."""
 
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from torch import Tensor
 
 from app.classifier import artifact
 from app.classifier.errors import ModelFileError
+from app.classifier.softmax import SoftmaxRegression
 from tests.conftest import make_metadata, make_model
 
 
@@ -152,6 +155,79 @@ def test_another_safetensors_file_is_refused(path: Path) -> None:
     rewrite(path, metadata={})
 
     with pytest.raises(ModelFileError, match="not a softmax-serving model"):
+        artifact.load(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor", "reason"),
+    [
+        ("weight", torch.full((10, 784), 3e35), "its logits could reach 2.4e\\+38"),
+        ("bias", torch.full((10,), -3e38), "its logits could reach 3.0e\\+38"),
+        ("conformal.probabilities", torch.tensor([0.5, 0.4]), "'conformal.probabilities' is not in ascending order"),
+        ("conformal.probabilities", torch.tensor([-0.1, 0.4]), "not from 0 to 1"),
+        ("conformal.probabilities", torch.tensor([0.1, 1.5]), "not from 0 to 1"),
+        ("pixels.mean", torch.full((784,), 1.5), "'pixels.mean' has values that are not from 0 to 1"),
+        ("pixels.deviation", torch.full((784,), -0.1), "'pixels.deviation' has values that are not from 0 to 1"),
+        ("pixels.limit", torch.tensor(-1.0), "'pixels.limit' has values that are not from 0 to inf"),
+        ("trained_on", torch.tensor([2**62, -(2**62)]), "'trained_on' is not in ascending order"),
+    ],
+)
+def test_values_that_no_training_gives_are_refused_and_named(
+    path: Path, name: str, tensor: Tensor, reason: str
+) -> None:
+    statistics = {"pixels.mean": torch.zeros(784), "pixels.deviation": torch.zeros(784), "pixels.limit": torch.ones(())}
+    rewrite(path, statistics | {name: tensor})
+
+    with pytest.raises(ModelFileError, match=reason):
+        artifact.load(path)
+
+
+def test_the_largest_weights_that_are_taken_give_probabilities_for_every_image(path: Path) -> None:
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.where(torch.rand(10, 784, generator=generator) < 0.5, -1.0, 1.0) * (artifact._MAX_LOGIT / 790)  # noqa: SLF001
+    model = SoftmaxRegression(weight, weight[:, 0])
+    artifact.save(path, model, make_metadata())
+    loaded = artifact.load(path).model
+
+    images = torch.cat([torch.randint(0, 256, (50, 784), generator=generator), 255 * (weight > 0), 255 * (weight < 0)])
+
+    for values in images.float():
+        assert torch.isfinite(loaded.classify(values)).all()
+    assert torch.isfinite(loaded.classify(images.float())).all()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hyperparameters": {"epochs": 10**30}},
+        {"labels": ["\ud800", *"bcdefghij"]},
+        {"dataset": "\udfff"},
+        {"hyperparameters": {"deep": json.loads("[" * 300 + "]" * 300)}},
+        {"evaluation": {"loss": float("inf")}},
+        {"evaluation": {"sample_count": 10**30}},
+        {"evaluation": {"confusion_matrix": [[-1] * 10] * 10}},
+    ],
+)
+def test_metadata_that_can_not_be_answered_are_refused(path: Path, change: dict[str, Any]) -> None:
+    document = json.loads(make_metadata().model_dump_json())
+    changed = document | {key: document[key] | value if key == "evaluation" else value for key, value in change.items()}
+    rewrite(path, metadata={"softmax_serving": json.dumps(changed)})
+
+    with pytest.raises(ModelFileError, match=r"metadata can't be written|not a softmax-serving model"):
+        artifact.load(path)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device"])
+def test_what_is_no_file_is_refused_at_once(path: Path, kind: str) -> None:
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("/dev/zero")
+
+    with pytest.raises(ModelFileError, match="it is not a file"):
         artifact.load(path)
 
 

@@ -9,10 +9,12 @@ from torch import Tensor
 
 from app.classifier import artifact
 from app.classifier.errors import ModelFileError
+from app.classifier.images import read_pixels
 from app.classifier.pixel_statistics import Oddity, PixelStatistics
 from app.classifier.softmax import PIXELS, SIDE
 from tests.conftest import make_metadata, make_model
 from tests.drawings import ankle_boot, noise
+from tests.pictures.png import sixteen_bit
 
 
 def boots(count: int = 200) -> Tensor:
@@ -63,15 +65,50 @@ def test_other_images_are_named_for_what_is_odd(pixels: Tensor, expected: Oddity
     assert oddity(PixelStatistics.measure(boots()), pixels) == expected
 
 
+def speckled(count: int, *, ground: int = 0, speck: int = 255) -> Tensor:
+    pixels = torch.full((PIXELS,), ground, dtype=torch.uint8)
+    pixels[100 : 100 + 50 * count : 50] = speck
+    return pixels
+
+
+def noisy(ground: int, deviation: int) -> Tensor:
+    noise = torch.randint(-deviation, deviation + 1, (PIXELS,), generator=torch.Generator().manual_seed(0))
+    return (ground + noise).clamp(0, 255).to(torch.uint8)
+
+
+NEARLY_BLANK = {
+    "noise on black": noisy(0, 25),
+    "noise on white": noisy(255, 25),
+    "noise on gray": noisy(128, 12),
+    "a speck on black": speckled(1),
+    "seven specks on white": speckled(7, ground=255, speck=0),
+    "8 bits in 16": torch.tensor(list(read_pixels(sixteen_bit([value % 256 for value in range(PIXELS)])))),
+    "12 bits in 16": torch.tensor(list(read_pixels(sixteen_bit([5 * value for value in range(PIXELS)])))),
+    "a boot in the dark": boots()[100] // 8,
+}
+
+
+@pytest.mark.parametrize("name", NEARLY_BLANK)
+def test_nearly_blank_images_are_as_blank_as_blank_ones(name: str) -> None:
+    assert oddity(PixelStatistics.measure(boots()), NEARLY_BLANK[name]) == "blank"
+
+
+@pytest.mark.parametrize("pixels", [speckled(8), speckled(8, ground=255, speck=0), noisy(128, 60), boots()[100] // 4])
+def test_images_with_something_on_them_are_not_blank(pixels: Tensor) -> None:
+    assert oddity(PixelStatistics.measure(boots()), pixels) != "blank"
+
+
 def test_many_images_are_judged_as_each_alone() -> None:
     statistics = PixelStatistics.measure(boots())
-    pixels = torch.cat([boots(), 255 - boots(), torch.zeros(1, PIXELS, dtype=torch.uint8)])
+    nearly_blank = torch.stack(list(NEARLY_BLANK.values())).to(torch.uint8)
+    pixels = torch.cat([boots(), 255 - boots(), nearly_blank, torch.zeros(1, PIXELS, dtype=torch.uint8)])
 
     together = statistics.oddities([bytes(image.tolist()) for image in pixels], pixels.float())
 
     assert together == [oddity(statistics, image) for image in pixels]
-    assert [found is not None for found in together[:-1]] == (
-        statistics.distances(pixels[:-1]) > statistics.limit
+    assert together[400:] == ["blank"] * 9
+    assert [found is not None for found in together[:400]] == (
+        statistics.distances(pixels[:400]) > statistics.limit
     ).tolist()
 
 
