@@ -2,12 +2,12 @@
 
 import hmac
 import logging
-import os
 import re
-import stat
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
+
+from app.regular_files import IrregularFileError, read_regular_file
 
 __all__ = ["Keys", "check_keys", "read_keys"]
 
@@ -39,7 +39,9 @@ def read_keys(path: Path) -> list[str]:
         ValueError: the file can't be read, has no key, or one that `check_keys` refuses.
     """
     try:
-        lines = _read(path).decode("ascii").splitlines()
+        lines = read_regular_file(path, _MAX_FILE_BYTES).decode("ascii").splitlines()
+    except IrregularFileError as error:
+        raise ValueError(f"The file can't be taken: {error}.") from None
     except OSError as error:
         raise ValueError(f"The file can't be read: {error.strerror}.") from error
     except UnicodeDecodeError:
@@ -49,26 +51,6 @@ def read_keys(path: Path) -> list[str]:
         raise ValueError("The file has no key; write one a line.")
     check_keys(keys)
     return keys
-
-
-def _read(path: Path) -> bytes:
-    """Read a file that is none of those for whose content one waits.
-
-    Raises:
-        ValueError: it is no regular file, or a longer one than keys need.
-        OSError: it can't be read.
-    """
-    with open(path, "rb", opener=_open_without_waiting) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise ValueError("It is no regular file.")
-        content = file.read(_MAX_FILE_BYTES + 1)
-    if len(content) > _MAX_FILE_BYTES:
-        raise ValueError(f"The file has over {_MAX_FILE_BYTES:,} bytes, the limit.")
-    return content
-
-
-def _open_without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # or opening a pipe waits for whoever writes to it
 
 
 class Keys:

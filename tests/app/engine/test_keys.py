@@ -160,7 +160,7 @@ def test_a_pipe_in_the_place_of_the_file_is_refused_at_once_and_what_comes_after
     accepted.refresh()
 
     assert accepted.accept(FIRST.encode())
-    assert "It is no regular file. The keys read before stay." in caplog.text
+    assert "It is not a file. The keys read before stay." in caplog.text
     file.unlink()
     file.write_text(f"{THIRD}\n")
     accepted.refresh()
@@ -171,5 +171,5 @@ def test_a_pipe_in_the_place_of_the_file_is_refused_at_once_and_what_comes_after
 def test_a_file_that_is_far_too_long_is_not_read_to_its_end(file: Path) -> None:
     os.truncate(file, 2**40)
 
-    with pytest.raises(ValueError, match="over 1,048,576 bytes"):
+    with pytest.raises(ValueError, match="larger than 1,048,576 bytes"):
         read_keys(file)
