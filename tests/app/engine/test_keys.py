@@ -160,7 +160,7 @@ def test_a_pipe_in_the_place_of_the_file_is_refused_at_once_and_what_comes_after
     accepted.refresh()
 
     assert accepted.accept(FIRST.encode())
-    assert "It is not a file. The keys read before stay." in caplog.text
+    assert "it is not a file. The keys read before stay." in caplog.text
     file.unlink()
     file.write_text(f"{THIRD}\n")
     accepted.refresh()
