@@ -11,6 +11,7 @@ from app.classifier.orientation import read_orientation, upright
 
 __all__ = ["to_grayscale"]
 
+_BITS = ExifTags.Base.BitsPerSample
 _PHOTOMETRIC = ExifTags.Base.PhotometricInterpretation  # of a TIFF; 0: white is zero
 _DEEP_GRAY_AND_ALPHA = "LA;16B"  # pixels of a PNG that Pillow makes RGBA of
 _GRAY_STEPS = {"L;2": 85, "L;4": 17}  # from one value of such pixels to the next, in 8 bits
@@ -81,8 +82,11 @@ def _scale_16_bit(image: Image.Image, table: bytes | None, name: str) -> Image.I
     low, high = cast("tuple[int, int]", values.getextrema())
     if low < 0 or high > 65535:
         raise UnsupportedModeError(f"{name} has values from {low} to {high}; 16-bit gray takes 0 to 65535.")
-    if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == 0:
-        values = values.point(lambda value: value * -1 + 65535)  # Pillow minds that in all gray but this
+    if isinstance(image, TiffImagePlugin.TiffImageFile):  # Pillow minds both in all gray but this
+        if image.tag_v2.get(_BITS) == (12,):
+            values = values.point(lambda value: value * (65535 / 4095) + 0.5)
+        if image.tag_v2.get(_PHOTOMETRIC) == 0:
+            values = values.point(lambda value: value * -1 + 65535)
     if table is None:
         # 65535 / 257 = 255; adding a half makes the cut to whole numbers a rounding.
         gray = values.convert("F").point(lambda value: value * (1 / 257) + 0.5).convert("L")

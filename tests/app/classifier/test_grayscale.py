@@ -52,6 +52,17 @@ def test_a_tiff_is_read_like_the_same_image_in_png(mode: str, compression: str) 
     assert read_pixels(tiff) == read_pixels(drawings.encode(image, "PNG"))
 
 
+def test_a_tiff_of_12_bits_is_scaled_by_them() -> None:
+    values = [5 * place % 4096 for place in range(784)]
+    rows = (f"{value:012b}" for value in values)
+    data = int("".join(rows), 2).to_bytes(28 * 42, "big")
+    tags = [(273, 4, 1, 8 + 2 + 9 * 12 + 4), (278, 4, 1, 28), (279, 4, 1, len(data))]
+
+    pixels = read_pixels(forgeries.tiff(28, 28, tags, data, bits=12))
+
+    assert max(abs(pixel - value * 255 / 4095) for pixel, value in zip(pixels, values, strict=True)) < 0.51
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "RGB", "I;16"])
 def test_a_ppm_is_read_like_the_same_image_in_png(mode: str) -> None:
     assert read_pixels(drawings.encode(IMAGES[mode], "PPM")) == read_pixels(drawings.encode(IMAGES[mode], "PNG"))
