@@ -35,6 +35,7 @@ class Service(NamedTuple):
 @contextmanager
 def running(models_dir: Path, **settings: str) -> Iterator[Service]:
     port = free_port()
+    settings = {"allowed_hosts": "s", **settings}  # under which tests ask
     environment = os.environ | {f"SOFTMAX_{name.upper()}": value for name, value in settings.items()}
     command = [sys.executable, "-m", "app", "--port", str(port), "--models-dir", str(models_dir)]
     with subprocess.Popen(command, cwd=REPOSITORY, env=environment, stderr=subprocess.DEVNULL) as process:

@@ -1,5 +1,6 @@
 """Several workers behind one port: one service, one set of figures."""
 
+import re
 import signal
 import socket
 import subprocess
@@ -108,7 +109,9 @@ def test_the_live_accuracy_is_that_of_all_workers(workers: str) -> None:
 
     figures = httpx.get(f"{workers}/metrics").json()["live"]["feedback"]["fashion-mnist"]
     assert (figures["count"], figures["correct"]) == (20, 15)
-    assert gauge(workers, "softmax_model_live_accuracy") == 0.75
+    exposition = httpx.get(f"{workers}/metrics", headers={"Accept": "text/plain"}).text
+    by_window = re.findall(r'^softmax_model_live_accuracy\{.*window="(\w+)".*\} ([\d.]+)$', exposition, re.MULTILINE)
+    assert dict(by_window) == dict.fromkeys(("hour", "day", "week", "all"), "0.75")
 
 
 _SMALL_SERVICE = """
