@@ -217,9 +217,7 @@ def _check_tensors(path: Path, tensors: dict[str, Tensor], class_count: int) -> 
 
 
 def _check_values(path: Path, tensors: dict[str, Tensor]) -> None:
-    sums = torch.linalg.vector_norm(
-        tensors["weight"], 1, dim=1, dtype=torch.float64
-    )  # Σ|w|, where all pixels are white
+    sums = torch.linalg.vector_norm(tensors["weight"], 1, dim=1, dtype=torch.float64)  # Σ|w| of each class: [C]
     largest = float((tensors["bias"].double().abs() + sums).max())
     if largest > _MAX_LOGIT:
         raise ModelFileError(path, f"its logits could reach {largest:.1e}, which float32 can't compute with")

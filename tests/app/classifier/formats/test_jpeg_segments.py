@@ -9,7 +9,7 @@ from app.classifier.formats.jpeg_segments import take_apart
 from app.classifier.images import read_pixels
 from tests import forgeries
 from tests.pictures.exif import exif
-from tests.pictures.jpeg import METADATA, jpeg, segment
+from tests.pictures.jpeg import METADATA, PICTURES, jpeg, segment
 from tests.pictures.profiles import RGB_PROFILES
 from tests.pictures.scene import COLOR, GRAY
 
@@ -44,6 +44,15 @@ def test_a_plain_file_is_left_as_it_is() -> None:
     content = jpeg()
 
     assert take_apart(content, "a.jpg").pixels is content
+
+
+@pytest.mark.parametrize("name", [name for name in PICTURES if "Exif" not in name and "profile" not in name])
+def test_what_passes_without_a_walk_is_what_a_walk_would_keep(name: str) -> None:
+    content = PICTURES[name]
+
+    walked = take_apart(content + b"behind the end", "a.jpg").pixels
+
+    assert take_apart(content, "a.jpg").pixels == walked
 
 
 def test_what_says_how_colors_are_stored_stays_if_it_is_whole() -> None:
