@@ -20,13 +20,14 @@ def _some(random: Random, pool: list[bytes]) -> list[bytes]:
 def _png(random: Random) -> bytes:
     color_type = random.choice(list(png.DEPTHS))
     transparent = random.choice([[], [png.transparent(color_type, random)]])
+    pool = png.METADATA_WITHIN_SRGB if color_type == png.PALETTE and transparent else png.METADATA
     return png.png(
         color_type,
         random.choice(png.DEPTHS[color_type]),
         interlaced=random.random() < 0.3,
-        before=_some(random, png.METADATA),
-        middle=transparent + _some(random, png.METADATA),
-        after=_some(random, png.METADATA),
+        before=_some(random, pool),
+        middle=transparent + _some(random, pool),
+        after=_some(random, pool),
     )
 
 

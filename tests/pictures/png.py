@@ -11,11 +11,11 @@ from tests.pictures.exif import EXIFS, exif
 from tests.pictures.profiles import BROKEN, GRAY_PROFILES, RGB_PROFILES
 from tests.pictures.scene import SIDE, color, gray
 
-__all__ = ["DEPTHS", "METADATA", "PICTURES", "png", "sixteen_bit", "transparent"]
+__all__ = ["DEPTHS", "METADATA", "METADATA_WITHIN_SRGB", "PALETTE", "PICTURES", "png", "sixteen_bit", "transparent"]
 
-_GRAY, _RGB, _PALETTE, _GRAY_ALPHA, _RGB_ALPHA = 0, 2, 3, 4, 6
-DEPTHS = {_GRAY: (1, 2, 4, 8, 16), _RGB: (8, 16), _PALETTE: (1, 2, 4, 8), _GRAY_ALPHA: (8, 16), _RGB_ALPHA: (8, 16)}
-_NAMES = {_GRAY: "gray", _RGB: "RGB", _PALETTE: "palette", _GRAY_ALPHA: "gray and alpha", _RGB_ALPHA: "RGB and alpha"}
+_GRAY, _RGB, PALETTE, _GRAY_ALPHA, _RGB_ALPHA = 0, 2, 3, 4, 6
+DEPTHS = {_GRAY: (1, 2, 4, 8, 16), _RGB: (8, 16), PALETTE: (1, 2, 4, 8), _GRAY_ALPHA: (8, 16), _RGB_ALPHA: (8, 16)}
+_NAMES = {_GRAY: "gray", _RGB: "RGB", PALETTE: "palette", _GRAY_ALPHA: "gray and alpha", _RGB_ALPHA: "RGB and alpha"}
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))  # Adam7
 
 Chunks = Sequence[bytes]
@@ -33,7 +33,7 @@ def png(
 ) -> bytes:
     """The scene, with chunks before its palette, between palette and pixels, and after the pixels."""
     header = struct.pack(">IIBBBBB", SIDE, SIDE, bits, color_type, 0, 0, interlaced)
-    colors = png_chunk(b"PLTE", _palette(bits) if palette is None else palette) if color_type == _PALETTE else b""
+    colors = png_chunk(b"PLTE", _palette(bits) if palette is None else palette) if color_type == PALETTE else b""
     pixels = png_chunk(b"IDAT", _packed_rows(color_type, bits, interlaced=interlaced))
     start = b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header)
     return start + b"".join((*before, colors, *middle, pixels, *after)) + png_chunk(b"IEND")
@@ -63,7 +63,7 @@ def _pixel(color_type: int, x: int, y: int) -> tuple[int, ...]:
     shade, alpha = gray(x, y), 255 - 9 * y
     return {
         _GRAY: (shade,),
-        _PALETTE: (shade,),
+        PALETTE: (shade,),
         _RGB: color(x, y),
         _GRAY_ALPHA: (shade, alpha),
         _RGB_ALPHA: (*color(x, y), alpha),
@@ -95,7 +95,7 @@ def _modes() -> dict[str, bytes]:
 
 def transparent(color_type: int, random: Random) -> bytes:
     """What may be transparent in an image of that type: one value, or some of each color of a palette."""
-    return _transparent(random.randbytes({_GRAY: 2, _RGB: 6, _PALETTE: random.randint(1, 2)}.get(color_type, 2)))
+    return _transparent(random.randbytes({_GRAY: 2, _RGB: 6, PALETTE: random.randint(1, 2)}.get(color_type, 2)))
 
 
 def _transparent(data: bytes) -> bytes:
@@ -122,13 +122,13 @@ def _transparencies() -> dict[str, bytes]:
             interlaced=interlaced,
             middle=[_transparent(struct.pack(">3H", *(value % 65536 for value in deep)))],
         )
-        for bits in DEPTHS[_PALETTE]:
+        for bits in DEPTHS[PALETTE]:
             alphas = bytes(index * 255 // (2**bits - 1) for index in range(2**bits))
             found[f"a palette of {bits} bits with alphas{way}"] = png(
-                _PALETTE, bits, interlaced=interlaced, middle=[_transparent(alphas)]
+                PALETTE, bits, interlaced=interlaced, middle=[_transparent(alphas)]
             )
             found[f"a palette of {bits} bits with one transparent{way}"] = png(
-                _PALETTE, bits, interlaced=interlaced, middle=[_transparent(b"\xff\0")]
+                PALETTE, bits, interlaced=interlaced, middle=[_transparent(b"\xff\0")]
             )
     return found | {
         "a transparent gray beyond 8 bits": png(middle=[_transparent(struct.pack(">H", 256 + gray(5, 5)))]),
@@ -137,13 +137,13 @@ def _transparencies() -> dict[str, bytes]:
         "a transparent color in two bytes": png(_RGB, middle=[_transparent(b"\0\0")]),
         "no transparency": png(middle=[_transparent(b"")]),
         "transparency where there is alpha": png(_GRAY_ALPHA, middle=[_transparent(b"\0\0")]),
-        "more alphas than colors": png(_PALETTE, 4, middle=[_transparent(bytes(range(0, 256, 10)))]),
-        "alphas before the colors": png(_PALETTE, before=[_transparent(bytes(256))]),
-        "alphas twice": png(_PALETTE, middle=[_transparent(bytes(range(256))), _transparent(bytes(256))]),
+        "more alphas than colors": png(PALETTE, 4, middle=[_transparent(bytes(range(0, 256, 10)))]),
+        "alphas before the colors": png(PALETTE, before=[_transparent(bytes(256))]),
+        "alphas twice": png(PALETTE, middle=[_transparent(bytes(range(256))), _transparent(bytes(256))]),
         "a transparent gray after the pixels": png(after=[_transparent(struct.pack(">H", gray(5, 5)))]),
         "a transparent gray of a wrong checksum": png(middle=[_damaged(_transparent(struct.pack(">H", gray(5, 5))))]),
-        "a palette shorter than its indices": png(_PALETTE, palette=_palette(8)[: 3 * 100]),
-        "a palette of a third of a color more": png(_PALETTE, palette=_palette(8)[: 3 * 100 + 1]),
+        "a palette shorter than its indices": png(PALETTE, palette=_palette(8)[: 3 * 100]),
+        "a palette of a third of a color more": png(PALETTE, palette=_palette(8)[: 3 * 100 + 1]),
         "a palette for RGB": png(_RGB, before=[png_chunk(b"PLTE", _palette(8))]),
         "a palette for gray": png(before=[png_chunk(b"PLTE", _palette(8))]),
     }
@@ -239,7 +239,7 @@ def _colors() -> dict[str, bytes]:
         found[f"{name}, gray"] = png(before=chunks)
         if "profile" in name or "100000" in name:
             found[f"{name}, RGB"] = png(_RGB, before=chunks)
-    for kind in (_PALETTE, _GRAY_ALPHA, _RGB_ALPHA):
+    for kind in (PALETTE, _GRAY_ALPHA, _RGB_ALPHA):
         found[f"gamma, {_NAMES[kind]}"] = png(kind, before=[_LINEAR])
         found[f"profile, {_NAMES[kind]}"] = png(kind, before=[_profile(RGB_PROFILES["linear"])])
         found[f"profile of gray, {_NAMES[kind]}"] = png(kind, before=[_profile(GRAY_PROFILES["gray of gamma 1"])])
@@ -250,8 +250,8 @@ def _colors() -> dict[str, bytes]:
         )
     return found | {
         "gamma and a transparent gray": png(before=[_LINEAR], middle=[_transparent(struct.pack(">H", gray(5, 5)))]),
-        "gamma behind the palette": png(_PALETTE, middle=[_LINEAR]),
-        "profile behind the palette": png(_PALETTE, middle=[_profile(RGB_PROFILES["linear"])]),
+        "gamma behind the palette": png(PALETTE, middle=[_LINEAR]),
+        "profile behind the palette": png(PALETTE, middle=[_profile(RGB_PROFILES["linear"])]),
         "gamma after the pixels": png(after=[_LINEAR]),
         "profile after the pixels": png(after=[_profile(GRAY_PROFILES["gray of gamma 1"])]),
         "gamma, RGB of 16 bits": png(_RGB, 16, before=[_LINEAR]),
@@ -268,7 +268,7 @@ def _orientations() -> dict[str, bytes]:
     xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
     return found | {
         "Exif after the pixels": png(after=[good]),
-        "Exif behind the palette": png(_PALETTE, middle=[good]),
+        "Exif behind the palette": png(PALETTE, middle=[good]),
         "Exif of a wrong checksum": png(before=[_damaged(good)]),
         "two Exif": png(before=[good, png_chunk(b"eXIf", exif(3))]),
         "two Exif, the first broken": png(before=[png_chunk(b"eXIf", b"garbage" * 9), good]),
@@ -365,6 +365,10 @@ METADATA = [
     *(chunk for chunks in _COLOR_CHUNKS.values() for chunk in chunks),
     *(png_chunk(b"eXIf", data) for data in EXIFS.values()),
 ]
+
+_WIDE = [_profile(RGB_PROFILES[name]) for name in ("Display P3 with gamma 2.2", "Adobe RGB")]
+METADATA_WITHIN_SRGB = [chunk for chunk in METADATA if chunk not in _WIDE]
+"""Those that make no color which sRGB has not: Chromium mixes half-transparent ones of a palette otherwise."""
 
 PICTURES: dict[str, bytes] = {
     f"PNG: {name}": picture
