@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache, partial
+from multiprocessing.util import Finalize
 from time import time
 from typing import Any, Literal
 
@@ -17,7 +18,17 @@ import orjson
 
 from app.process.line_writer import LineWriter
 
-__all__ = ["LineFormatter", "LineHandler", "LogFormat", "Render", "beginning", "configuration", "dropped", "renderer"]
+__all__ = [
+    "LineFormatter",
+    "LineHandler",
+    "LogFormat",
+    "Render",
+    "beginning",
+    "configuration",
+    "dropped",
+    "flush",
+    "renderer",
+]
 
 LogFormat = Literal["auto", "json", "console"]
 Render = Callable[[Mapping[str, Any]], bytes]  # the fields of a line -> the line, with its end
@@ -45,6 +56,7 @@ class LineHandler(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self._writer = LineWriter(2, tell_dropped=self._dropped)
+        Finalize(self, self.flush, exitpriority=0)  # workers end without Python's own end of logging
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -76,6 +88,12 @@ class LineFormatter(logging.Formatter):
         if record.exc_info:
             fields["exception"] = self.formatException(record.exc_info)[-_MAX_TRACEBACK:]
         return self.render(fields).decode().removesuffix("\n")
+
+
+def flush() -> None:
+    """Wait until the lines of this process are written: uvicorn ends by the signal that stopped it, which waits not."""
+    for handler in logging.getLogger("uvicorn").handlers:
+        handler.flush()
 
 
 def beginning(moment: float, level: str, event: str) -> dict[str, Any]:

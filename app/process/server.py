@@ -17,6 +17,7 @@ import uvicorn
 import uvicorn._subprocess
 from uvicorn.config import STARTUP_FAILURE
 
+from app.process import logs
 from app.process.door import LAST_ONES_SECONDS, close_door
 from app.process.workers import Workers
 
@@ -43,6 +44,10 @@ class _Server(uvicorn.Server):
         self._listener = listener.dup()
         self._listener.settimeout(0)
         self._greetings: set[asyncio.Task[None]] = set()
+
+    async def _serve(self, sockets: list[socket.socket] | None = None) -> None:
+        await super()._serve(sockets)
+        logs.flush()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

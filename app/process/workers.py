@@ -21,6 +21,7 @@ from uvicorn import _subprocess
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import multiprocess
 
+from app.process import logs
 from app.process.door import LAST_ONES_SECONDS, close_door
 
 __all__ = ["Workers"]
@@ -40,6 +41,10 @@ class _WorkerServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, launcher: Connection) -> None:
         super().__init__(config)
         self._launcher = launcher
+
+    async def _serve(self, sockets: list[socket.socket] | None = None) -> None:
+        await super()._serve(sockets)
+        logs.flush()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
