@@ -69,6 +69,7 @@ def test_a_folder_that_is_removed_is_made_again_with_all_that_was_counted(worker
     assert workers.processes() == before
 
 
+@pytest.mark.slow
 def test_a_worker_is_replaced_while_the_folder_of_temporary_files_is_gone(workers: Workers) -> None:
     shutil.rmtree(workers.temporary)
     victim = min(workers.processes(), key=lambda process: process.pid)
