@@ -141,7 +141,11 @@ def test_every_alert_is_evaluated_without_error(watched: tuple[Prometheus, float
     assert len(rules()) == (CONFIGURATION / "rules.yml").read_text().count("- alert: ")
 
 
-@pytest.mark.parametrize("query", queries())
+# Shown once there are enough answers to tell; tests/app/records/test_drift.py has those.
+LATER = "softmax_model_live_drift"
+
+
+@pytest.mark.parametrize("query", [query for query in queries() if LATER not in query])
 def test_every_query_of_the_dashboard_shows_something(query: str, watched: tuple[Prometheus, float]) -> None:
     prometheus, started = watched
 
@@ -152,7 +156,8 @@ def test_no_metric_of_the_dashboard_or_the_alerts_is_misspelled(watched: tuple[P
     text = " ".join(queries()) + (CONFIGURATION / "rules.yml").read_text()
     named = set(re.findall(r"\b(?:softmax|http)_\w+", text))
 
-    assert named <= set(watched[0].get("label/__name__/values"))
+    assert {name for name in named if not name.startswith(LATER)} <= set(watched[0].get("label/__name__/values"))
+    assert LATER in (REPOSITORY / "app" / "records" / "metrics.py").read_text()
 
 
 def test_the_alerts_fire_when_they_should_and_only_then() -> None:
