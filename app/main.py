@@ -45,6 +45,7 @@ from app.records.errors import RecordsError
 from app.records.records import Records
 from app.records.told import TellableLabel
 from app.rollout.errors import RolloutError
+from app.rollout.ledger import Ledger
 from app.rollout.rollouts import Rollouts
 from app.rollout.shadow import Shadow
 from app.routes import explain, feedback, health, metrics, page, predict, predict_batch, review
@@ -139,6 +140,7 @@ def create_app(settings: Settings | None = None) -> Service:
         settings.record_days,
         registry=telemetry.registry,
     )
+    shadow = Shadow(models, records, telemetry.registry)
     app.state.inferences = InferenceCounters(telemetry.registry)
     app.state.parts = Parts(
         settings,
@@ -148,7 +150,8 @@ def create_app(settings: Settings | None = None) -> Service:
         RequestLog(settings.log_format, enabled=settings.log_requests),
         records,
         PROBLEMS,
-        Shadow(models, records, telemetry.registry),
+        shadow,
+        Ledger(telemetry, records, shadow),
         rollouts,
         Admins(_admin_keys(settings)),
         _access(settings),
@@ -247,6 +250,7 @@ async def _lifespan(app: Service) -> AsyncIterator[dict[str, Dispatcher]]:
             look = partial(apart, parts.access.refresh)
             following.append(asyncio.create_task(follow("The file of the API keys", look, seconds)))
         yield {"dispatcher": app.dispatcher}
+        app.dispatcher.conclude()
         for task in following:
             task.cancel()
         await asyncio.gather(*following, return_exceptions=True)

@@ -11,18 +11,17 @@ from app.engine.calls import Call
 from app.engine.problems import Problems
 from app.process.draining import Draining
 from app.process.request_log import RequestLog
-from app.records.answer import Answer
 from app.records.records import Records
+from app.rollout.ledger import Ledger
 from app.rollout.rollouts import Rollouts
 from app.rollout.shadow import Shadow
-from app.serving.answers import Prediction
 from app.serving.errors import NotReadyError
 from app.serving.live_model import LiveModel
 from app.serving.live_models import LiveModels
 from app.serving.telemetry import Telemetry
 from app.settings import Settings
 
-__all__ = ["DepAdministrator", "DepParts", "Parts", "recorded"]
+__all__ = ["DepAdministrator", "DepParts", "Parts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +36,7 @@ class Parts:
     records: Records
     problems: Problems
     shadow: Shadow
+    ledger: Ledger
     rollouts: Rollouts
     admins: Admins
     access: Access | None  # None: there are no keys, and everybody may ask
@@ -57,36 +57,16 @@ class Parts:
         call.notes["model"], call.notes["version"] = model.name, model.version
         return model
 
-    def answered(self, model: LiveModel, predictions: Sequence[Prediction], images: Sequence[bytes]) -> None:
-        """Count and record what a model answered to images of 784 pixels each."""
-        self.telemetry.classified(model.name, predictions)
-        if self.records.writer.keeps_answers or self.shadow.challenger_of(model) is not None:
-            self.shadow.answered(model, map(recorded, predictions), images, checked=True)
-        else:
-            self.records.writer.count(model, predictions)
-
     def note(self, calls: Sequence[Call]) -> None:
-        """Count answered calls, and leave their lines with the log."""
+        """Count answered calls and what was answered, and leave their lines with the log."""
         self.telemetry.requests(calls)
         self.request_log.write(calls)
-        self.shadow.classify()
+        self.ledger.settle()
 
     def shed(self, reason: str, count: int) -> None:
         """Count requests that were refused to keep the others fast, and let challengers rest."""
         self.telemetry.refused(reason, count)
         self.shadow.rest()
-
-
-def recorded(prediction: Prediction) -> Answer:
-    """An answer as it is recorded."""
-    warnings = prediction.get("warnings")
-    return Answer(
-        prediction["id"],
-        prediction["class_id"],
-        prediction["confidence"],
-        prediction["probabilities"].values(),
-        warnings[0]["code"] if warnings else None,
-    )
 
 
 def _parts(request: Request) -> Parts:

@@ -38,7 +38,7 @@ from app.classifier.image_limits import CountedReads, StripLimitedTiff, check_te
 from app.classifier.png import unpack_plain_png
 from app.classifier.softmax import PIXELS, SIDE
 
-__all__ = ["FORMATS", "read_pixels", "stack", "to_tensor"]
+__all__ = ["FORMATS", "MAX_PIXELS", "read_pixels", "stack", "to_tensor"]
 
 # Only these decoders ever see a byte of an upload, the most likely one first.
 _DECODERS = (
@@ -59,7 +59,7 @@ with warnings.catch_warnings():  # torch warns once of memory that it must not w
 
 _INVERTED = bytes(range(255, -1, -1))
 
-_MAX_PIXELS = 16_000_000  # take 64 MB as RGBA
+MAX_PIXELS = 16_000_000  # take 64 MB as RGBA
 
 # Formats that Pillow reads otherwise than browsers do, or whose metadata it trips over.
 _TAKE_APART: dict[str, Callable[[bytes, str], ImageParts]] = {
@@ -72,7 +72,7 @@ _TAKE_APART: dict[str, Callable[[bytes, str], ImageParts]] = {
 
 
 def read_pixels(
-    content: bytes, *, name: str = "file", resize: bool = False, invert: bool = False, max_pixels: int = _MAX_PIXELS
+    content: bytes, *, name: str = "file", resize: bool = False, invert: bool = False, max_pixels: int = MAX_PIXELS
 ) -> bytes:
     """Decode one image file into what the model sees.
 

@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.classifier.images import read_pixels
+from app.classifier.images import MAX_PIXELS, read_pixels
 from app.classifier.softmax import SIDE
 
 __all__ = ["Preparation", "center_of_mass"]
@@ -27,7 +27,7 @@ class Preparation(BaseModel):
         *,
         resize: bool | None = None,
         invert: bool | None = None,
-        max_pixels: int | None = None,
+        max_pixels: int = MAX_PIXELS,
     ) -> bytes:
         """Decode one image file into 784 pixel values, row-major.
 
@@ -36,7 +36,7 @@ class Preparation(BaseModel):
             name: what errors call it.
             resize: in the place of this preparation's own, where given.
             invert: likewise.
-            max_pixels: of an image that is resized; None: what `read_pixels` allows.
+            max_pixels: of an image that is resized.
 
         Raises:
             ImageError: the file can't be classified; the class says why.
@@ -46,7 +46,7 @@ class Preparation(BaseModel):
             name=name,
             resize=self.resize if resize is None else resize,
             invert=self.invert if invert is None else invert,
-            **({} if max_pixels is None else {"max_pixels": max_pixels}),
+            max_pixels=max_pixels,
         )
         return center_of_mass(pixels) if self.center == "mass" else pixels
 

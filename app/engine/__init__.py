@@ -6,7 +6,7 @@
                 └── FastAPI, for all other routes             problems    refusals, and how they look
 
 An endpoint of a direct route is a function of the call, of what the service gives by name, and of its options. It may
-await `together`, and nothing else; what it returns is the answer; `call.afterwards` runs once the answers are written.
+await `together`, and nothing else; what it returns is the answer; `call.afterwards` runs soon after it is sent.
 A service that makes words large, all words of a turn in one call:
 
     def capitals(words):

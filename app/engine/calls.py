@@ -34,7 +34,7 @@ class Call:
         self.seconds = perf_counter() - self.started
 
     def afterwards(self, function: Callable[[], None]) -> None:
-        """Call a function once all answers of this turn are written: nobody need wait for it."""
+        """Call a function soon after the answer is sent: nobody need wait for it."""
         self._afterwards.append(function)
 
     def conclude(self) -> None:

@@ -40,7 +40,7 @@ VARY = (b"vary", b"Origin")
 _MAX_QUERY_BYTES = 4096
 _MAX_QUERY_FIELDS = 100
 MAX_LIST_BYTES = 1024  # of a header field that is taken apart: each of its entries costs
-_LISTS = frozenset({b"accept", b"accept-encoding", b"content-type", b"content-encoding"})
+_LISTS = (b"accept", b"accept-encoding", b"content-type", b"content-encoding")
 SECURITY_HEADERS = (  # of every answer that has none of its own: it is data, and no page may show or embed it
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
@@ -99,7 +99,7 @@ class Dispatcher:
         self.crowd = Crowd(self.limits.max_pending_bytes, on_shed)
         self._heavy_work = HeavyWork(on_shed, begin_thread)
         self._waiting_work = HeavyWork(on_shed, begin_thread, _WAITING_THREADS)
-        self._answered: list[Call] = []  # in this turn
+        self._answered: list[Call] = []  # and not noted yet
         self._id_prefix = secrets.token_hex(6).encode()
         self._id_number = count(1)
         self._shed = {start: self._shed_at(start) for start in ("/", *self._problems.detail_members)}
@@ -123,8 +123,8 @@ class Dispatcher:
             self._neighbors.check(method, call.path, call.header_fields)
         if len(call.query) > _MAX_QUERY_BYTES or call.query.count(b"&") >= _MAX_QUERY_FIELDS:
             raise LongQueryError(f"A query may have {_MAX_QUERY_BYTES:,} bytes and {_MAX_QUERY_FIELDS} fields.")
-        for name in _LISTS & call.header_fields.keys():
-            if len(call.header_fields[name]) > MAX_LIST_BYTES:
+        for name in _LISTS:
+            if len(call.header_fields.get(name, b"")) > MAX_LIST_BYTES:
                 raise HeadersTooLargeError(f"The header field {name.decode()} may have {MAX_LIST_BYTES:,} bytes.")
 
     def permits(self, method: str, call: Call) -> bool:
@@ -163,14 +163,14 @@ class Dispatcher:
     def answer_in_turn(self, match: Match, call: Call, done: Callable[[Answer | None], None]) -> None:
         """The same, with others, at the end of this turn at the latest; `done` gets None where it fails.
 
-        It is noted at the very end of the turn, when all answers are written.
+        It is noted once the answer has gone out, or by `conclude`.
         """
 
         def finish(answer: Answer | None) -> None:
             done(answer)
             if answer is not None:
                 if not self._answered:
-                    self.turn.later(self._conclude)
+                    self.turn.soon(self.conclude)
                 call.answered(match.method, match.route.path, answer.status)
                 self._answered.append(call)
 
@@ -200,15 +200,17 @@ class Dispatcher:
         call.conclude()
         self._on_answered([call])
 
-    def note_left(self, match: Match, call: Call) -> None:
-        """Tell that a client left before its request was whole."""
-        self.note(match.method, match.route.path, CLIENT_LEFT, call)
-
-    def _conclude(self) -> None:
+    def conclude(self) -> None:
+        """Note what was answered in turns and is not noted yet, before somebody looks at what is counted."""
         answered, self._answered = self._answered, []
         for call in answered:
             call.conclude()
-        self._on_answered(answered)
+        if answered:
+            self._on_answered(answered)
+
+    def note_left(self, match: Match, call: Call) -> None:
+        """Tell that a client left before its request was whole."""
+        self.note(match.method, match.route.path, CLIENT_LEFT, call)
 
     def _steps(self, match: Match, call: Call) -> Steps[Answer]:
         try:

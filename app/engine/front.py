@@ -37,6 +37,7 @@ class Front:
             await self._fastapi(scope, receive, send)
             return
         dispatcher = self._dispatcher
+        dispatcher.conclude()  # what is asked may be what was counted
         header_fields = dict(scope["headers"])
         root_path = scope.get("root_path") or self._root_path
         path = _without(root_path, scope["path"])

@@ -42,8 +42,8 @@ class DirectRoute(APIRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **settings: Any) -> None:
         super().__init__(path, endpoint, **settings)
         self._options: type[BaseModel] | None = get_type_hints(endpoint).get("options")
-        self._default_options = self._options() if self._options else None
         self._names = frozenset(signature(endpoint).parameters)
+        self._takes_call = "call" in self._names
 
     @staticmethod
     @abstractmethod
@@ -64,24 +64,23 @@ class DirectRoute(APIRoute):
         return routing.Match.NONE if match is routing.Match.FULL else match, child_scope
 
     def wanted(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """What the endpoint takes of all that is given."""
-        return {name: value for name, value in given.items() if name in self._names}
+        """What the endpoint takes of all that is given; and its options as they are where a query has none."""
+        options = {"options": self._options()} if self._options else {}
+        return {name: value for name, value in given.items() if name in self._names} | options
 
     def run(self, call: Call, named: dict[str, Any]) -> Any:
         """Call the endpoint: what it returns, or the coroutine that will.
 
         Args:
             call: the request.
-            named: the endpoint's other arguments, all but `options`.
+            named: the endpoint's other arguments; with a query its `options` are read from there.
 
         Raises:
             BadRequestError: the query does not fit the options.
         """
-        if self._options is not None:
-            named = {**named, "options": _parse(self._options, call.query) if call.query else self._default_options}
-        if "call" in self._names:
-            return self.endpoint(call=call, **named)
-        return self.endpoint(**named)
+        if call.query and self._options is not None:
+            named = {**named, "options": _parse(self._options, call.query)}
+        return self.endpoint(call=call, **named) if self._takes_call else self.endpoint(**named)
 
 
 class BodilessRoute(DirectRoute):

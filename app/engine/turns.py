@@ -13,6 +13,7 @@ from app.engine.together import Batch
 __all__ = ["Asking", "Turn"]
 
 _ADMITTED = attrgetter("admitted")
+_SOON_SECONDS = 0.002  # that what nobody waits for may wait for company; a lone client asks some five times meanwhile
 _MAX_READS = 2048  # sockets read in a turn: while a thousand can be read, libuv goes on reading, for up to a second
 
 
@@ -31,6 +32,7 @@ class Turn:
     def __init__(self, clock: Clock, gate: Gate, batch: Batch[Any]) -> None:
         self.clock = clock
         self.accept_waiting: Callable[[], None] = lambda: None  # the server's part: connections that wait
+        self._loop: AbstractEventLoop | None = None
         self._gate = gate
         self._batch = batch
         self._waiting: list[Asking] = []
@@ -43,6 +45,7 @@ class Turn:
             self._answer()
         clock.reads += 1
         if clock.reads == 1:
+            self._loop = loop
             clock.begin()
             loop.call_soon(self._answer)  # runs once all sockets that are readable now have been read
 
@@ -51,8 +54,18 @@ class Turn:
         self._waiting.append(asking)
 
     def later(self, function: Callable[[], None]) -> None:
-        """Call a function at the very end of this turn, when all answers are written: nobody need wait for it."""
+        """Call a function at the very end of this turn, when all answers are written."""
         self._later.append(function)
+
+    def soon(self, function: Callable[[], None]) -> None:
+        """Call a function in a while, when the answers have gone out: nobody need wait for it.
+
+        What is put off until then is done for the answers of several turns at once.
+        """
+        if self._loop is None:
+            function()
+        else:
+            self._loop.call_later(_SOON_SECONDS, function)
 
     def _answer(self) -> None:
         """Do what a turn does when all has been read, in this order."""

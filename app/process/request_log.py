@@ -4,7 +4,6 @@ Of what a client sent, it has the method, the path without its query, the reques
 such as the digest of an image; nothing else.
 """
 
-from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from threading import Lock
@@ -18,7 +17,6 @@ from app.process.logs import LogFormat, beginning, dropped, renderer
 __all__ = ["RequestLog"]
 
 _SECONDS_BETWEEN_WRITES = 0.25  # seconds that a line waits at most
-_MADE_AT_ONCE = 128  # lines made in a row: the first of them takes several times as long as the others
 _MAX_PATH = 200  # characters of a path
 
 
@@ -35,11 +33,13 @@ class Answered(Protocol):
 
 
 class RequestLog:
-    """Lines are made where requests are answered, some in a row, and written a quarter of a second later at most."""
+    """Lines are made where requests are answered, and written a quarter of a second later at most.
+
+    Each call of `write` should bring several: the first line takes several times as long as the others.
+    """
 
     def __init__(self, log_format: LogFormat = "auto", *, enabled: bool = True, descriptor: int = 2) -> None:
         self._enabled = enabled
-        self._entries: deque[tuple[float, Answered]] = deque()  # when each was answered, seconds since 1970
         self._making = Lock()  # or lines would change places
         self._lines: list[bytes] = []  # of the next piece
         self._size = 0  # bytes of these
@@ -54,9 +54,9 @@ class RequestLog:
         if not self._running:
             return
         now = time()
-        self._entries.extend([(now, one) for one in answered])
-        if len(self._entries) >= _MADE_AT_ONCE:
-            self._make_lines()
+        with self._making:
+            for one in answered:
+                self._add(self._render(_fields(now, one)))
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -72,20 +72,13 @@ class RequestLog:
             self._running = False
             self._writer.stop()
 
-    def _make_lines(self) -> None:
-        with self._making:
-            if self._writer.is_full():
-                self._writer.drop(len(self._entries))
-                self._entries.clear()
-            while self._entries:
-                line = self._render(_fields(*self._entries.popleft()))
-                if self._size + len(line) > MAX_WRITE:
-                    self._hand_over()
-                self._lines.append(line)
-                self._size += len(line)
+    def _add(self, line: bytes) -> None:
+        if self._size + len(line) > MAX_WRITE:
+            self._hand_over()
+        self._lines.append(line)
+        self._size += len(line)
 
     def _gather(self) -> None:
-        self._make_lines()
         with self._making:
             self._hand_over()
 

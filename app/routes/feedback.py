@@ -12,10 +12,11 @@ from app.engine.calls import Call, DepCall
 from app.engine.forms import Upload
 from app.engine.openapi import problems
 from app.engine.problems import ItemProblem
-from app.parts import DepParts, Parts, recorded
+from app.parts import DepParts, Parts
 from app.records.errors import TooManyLabelsError
 from app.records.telling import Judged
 from app.records.told import Label, read_json, read_lines
+from app.rollout.ledger import recorded
 from app.routes import bodies
 from app.routes.images import FittingOptions, ManyImagesRoute, decode, read_labeled_images
 from app.routes.predict_batch import decode_or_problem

@@ -47,7 +47,7 @@ def predict_batch(call: DepCall, parts: DepParts, options: Annotated[ImageOption
     decoded = [decode_or_problem(parts, model, upload, options, len(uploads)) for upload in uploads]
     images = [image for image in decoded if isinstance(image, bytes)]
     made = model.predict_batch(images)
-    call.afterwards(partial(parts.answered, model, made, images))
+    call.afterwards(partial(parts.ledger.note, model, made, images))
     predictions = iter(made)
     answer: BatchAnswer = {"model": model.reference, "predictions": []}
     for image in decoded:

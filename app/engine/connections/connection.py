@@ -244,11 +244,12 @@ class Connection(asyncio.Protocol):
 
     def _ask_again(self, *, in_turn: bool = False) -> None:
         """Go on in the next turn, where there is something to go on with."""
+        if not (self._waiting or self._is_paused or self._has_ended):
+            return  # as nearly always: there is nothing
         if self._in_turn or self._must_wait() or self.is_leaving():
             return
         if not self._waiting:
-            if self._is_paused or self._has_ended:
-                self._rest()
+            self._rest()
         elif in_turn:
             self._in_turn = True
             self._turn.later(self._ask_anew)
