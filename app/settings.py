@@ -138,6 +138,11 @@ class Settings(BaseSettings):
     )
     record_share: float = Field(default=1.0, gt=0, le=1, description="share of the answers that are kept, by chance")
     record_days: PositiveFloat = Field(default=90, description="days after which answers and their labels are removed")
+    promote: Literal["auto", "never"] = Field(
+        default="never",
+        description="what `python -m training learn` does with enough evidence: promote a challenger and take a worse "
+        "model back, or say so",
+    )
     api_keys: Annotated[
         tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_keys), AfterValidator(_checked_keys)
     ] = Field(default=(), description="keys that are accepted, comma separated; unset: everybody may ask")

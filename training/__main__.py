@@ -8,6 +8,7 @@ python -m training fit --epochs 10 --lr 0.1 --momentum 0 --weight-decay 0 --sche
 python -m training fit --resume               # go on after an interruption
 python -m training sweep --lr 0.03,0.1,0.3 --weight-decay 0,1e-4 --seeds 0,1 --save
 python -m training evaluate models/fashion-mnist --dataset fashion-mnist
+python -m training learn fashion-mnist --once  # from recorded images and labels to a challenger; --every 1h goes on
 torchrun --nproc-per-node 2 -m training fit   # each minibatch split over two processes
 """
 
@@ -34,6 +35,8 @@ from training.fitting.processes import leads
 from training.fitting.recipes import ClassWeights, Recipe, Schedule
 from training.fitting.sweep import grid, rank
 from training.jobs import Job
+from training.learn import command
+from training.learn.learner import Plan
 from training.results.evaluation import evaluate as measure
 from training.results.unseen import unseen_images
 
@@ -198,6 +201,49 @@ def sweep(
     if save:
         best = Job(ranked[0].recipe, options, validation, device, out, as_json=as_json)
         replace(best, command=_fit_command(best)).run()
+
+
+@app.command()
+def learn(
+    name: Annotated[str, typer.Argument(help="of a model that is served and whose images are recorded")],
+    *,
+    once: Annotated[bool, typer.Option("--once", help="look once: the default")] = False,
+    every: Annotated[str | None, typer.Option(help="look again and again: 30m, 1h, 1d")] = None,
+    replay: Annotated[
+        float,
+        typer.Option(min=0.1, max=1, help="recorded images are repeated until the data set's own have this share"),
+    ] = 0.9,
+    window: Annotated[int, typer.Option(min=50, help="latest labeled images, which measure and never train")] = 500,
+    dataset: DatasetName = "fashion-mnist",
+    data_dir: DataDir = Path("data"),
+    test_size: TestSize = _TEST_SIZE,
+    skip_unreadable: SkipUnreadable = False,
+    models_dir: Annotated[Path | None, typer.Option(help="folder of the models", show_default="models")] = None,
+    seed: Annotated[int, typer.Option(help="of the initial weights and the shuffles")] = _DEFAULT.seed,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Learn from recorded images and labels, and challenge the model that answers with what was learned.
+
+    It is fitted anew, to its data set and to these images, as it was the first time; the latest of them only measure.
+    It challenges if it is better on these, and as good on the test set. What stands is promoted by the evidence, or
+    taken back, where SOFTMAX_PROMOTE=auto; else it is said.
+    """
+    if not leads():
+        return  # of processes that torchrun started; learning is one process's work
+    if once and every is not None:
+        raise RecipeError("--once and --every exclude each other.")
+    settings = command.settings(models_dir)
+
+    def data(preparation: Preparation) -> DataOptions:
+        return DataOptions(dataset, data_dir, test_size, skip_unreadable, preparation=preparation)
+
+    plan = Plan(name, data, replay, window, seed, device, decides=settings.promote == "auto")
+    try:
+        command.learn(plan, settings, None if every is None else command.seconds_of(every), as_json=as_json)
+    except KeyboardInterrupt:
+        note("interrupted; what had not been said to be done was left as it was.")
+        raise typer.Exit(130) from None
 
 
 @app.command()

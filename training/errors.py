@@ -5,10 +5,19 @@ TrainingError
 ├── DeviceError       the device that was asked for is not there
 ├── CheckpointError   a checkpoint that is damaged or of another fit
 ├── RecipeError       hyperparameters that don't go together
+├── LearningError     no model or records to learn with, or another data set than the model's
 └── DivergedError     the loss stopped being a finite number
 """
 
-__all__ = ["CheckpointError", "DataError", "DeviceError", "DivergedError", "RecipeError", "TrainingError"]
+__all__ = [
+    "CheckpointError",
+    "DataError",
+    "DeviceError",
+    "DivergedError",
+    "LearningError",
+    "RecipeError",
+    "TrainingError",
+]
 
 
 class TrainingError(Exception):
@@ -24,6 +33,10 @@ class DataError(TrainingError):
 
 
 class DeviceError(TrainingError):
+    pass
+
+
+class LearningError(TrainingError):
     pass
 
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validat
 
 from app.classifier.preparation import Preparation
 
-__all__ = ["ClassScores", "CoverageScores", "Evaluation", "Metadata"]
+__all__ = ["ClassScores", "CoverageScores", "Evaluation", "Learned", "Metadata"]
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -55,6 +55,27 @@ class Evaluation(_Record):
     )
 
 
+class Learned(_Record):
+    """What a model learned in use, besides its data set: recorded images with the labels that people told."""
+
+    parent: str = Field(description="version that answered when it learned")
+    images: NonNegativeInt = Field(description="recorded images that it was trained on")
+    repeats: int = Field(ge=1, description="how often an epoch showed each of them")
+    replay: Share = Field(description="share of the data set's own images among those of an epoch, at least")
+    first: datetime = Field(description="answer to the earliest of them")
+    last: datetime = Field(description="answer to the latest of them")
+    rows: str = Field(description="SHA-256 over the ids and classes of their answers")
+    sources: dict[str, int] = Field(description="images by who told their labels")
+    left_out: dict[str, float] = Field(
+        description="sources that were left out, and how much more often they were contradicted than the others"
+    )
+    classes: dict[str, int] = Field(description="images by class")
+    window: NonNegativeInt = Field(description="later images that it was measured on, before it was a challenger")
+    window_correct: NonNegativeInt = Field(description="of these, those about which it was right")
+    parent_window_correct: NonNegativeInt = Field(description="of these, those about which the parent was right")
+    original_accuracy: Share = Field(description="on the test set, of the model from which all learning started")
+
+
 class Metadata(_Record):
     """All that is known of a model besides its numbers."""
 
@@ -73,10 +94,14 @@ class Metadata(_Record):
     seed: int = Field(description="of the initial weights and the shuffles")
     library_versions: dict[str, str] = Field(description="that it was fitted with")
     machine: dict[str, str] = Field(default={}, description="device, GPU, driver and precision of the fit")
-    created_at: datetime = Field(description="when the fit ended")
+    created_at: datetime = Field(
+        description="when the fit ended; where it learned in use, when the last image of it was answered"
+    )
     license: str | None = Field(default=None, description="of the model, as its maker said")
     evaluation: Evaluation = Field(description="on the test set")
     seed_accuracies: tuple[Share, ...] = Field(default=(), description="test accuracies of the fit by several seeds")
+
+    learned: Learned | None = Field(default=None, description="in use; null: it knows its data set alone")
 
     @model_validator(mode="after")
     def _fits_the_labels(self) -> Self:

@@ -1,6 +1,7 @@
 """What the records say of a champion and its challenger on the same labeled images."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import compress
 from typing import Annotated
 
@@ -94,10 +95,27 @@ def compare(pairs: Pairs, labels: Sequence[str]) -> Comparison:
     )
 
 
-def weigh(pairs: Pairs, labels: Sequence[str], champion: str, challenger: str, rule: Rule | None = None) -> Evidence:
-    """The whole evidence on two versions, as it is shown and kept with a decision."""
+def weigh(
+    pairs: Pairs,
+    labels: Sequence[str],
+    champion: str,
+    challenger: str,
+    *,
+    rule: Rule | None = None,
+    usual_recalls: Mapping[str, float] | None = None,
+) -> Evidence:
+    """The whole evidence on two versions, as it is shown and kept with a decision.
+
+    Args:
+        pairs: their answers.
+        labels: their classes.
+        champion: its version.
+        challenger: its version.
+        rule: what it takes; the default one where none is given.
+        usual_recalls: the champion's on its test set, by label.
+    """
     rule = rule or Rule()
-    comparison = compare(pairs, labels)
+    comparison = replace(compare(pairs, labels), usual_recalls=usual_recalls or {})
     total, verdict = comparison.total, judge(comparison, rule)
     return {
         "champion": champion,

@@ -51,7 +51,8 @@ class Rollouts:
         pairs = read_pairs(self._database, name, champion.version, challenger.version)
         for known in (champion.trained_on, challenger.trained_on):
             pairs = pairs if known is None else without(pairs, known)
-        return weigh(pairs, champion.metadata.labels, champion.version, challenger.version)
+        recalls = {scores.label: scores.recall for scores in champion.metadata.evaluation.classes}
+        return weigh(pairs, champion.metadata.labels, champion.version, challenger.version, usual_recalls=recalls)
 
     def fall(self, model: LiveModel) -> Fall | None:
         """Whether a version has fallen below its test accuracy, by all labels of its answers; None: there are none.

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 import yaml
 
-from app.classifier.metadata import Evaluation, Metadata
+from app.classifier.metadata import Evaluation, Learned, Metadata
 from app.classifier.preparation import Preparation
 from training.data.datasets import Dataset, LeftOut
 from training.data.mnist_family import FAMILY
@@ -46,7 +46,7 @@ Softmax regression (multinomial logistic regression) on the pixels of 28×28 gra
 | --- | --- |
 | data | {dataset}, SHA-256 of pixels and classes `{fingerprint}` |
 | pixels | {preparation} |
-{left_out}| hyperparameters | {hyperparameters} |
+{left_out}{learned}| hyperparameters | {hyperparameters} |
 | seed | {seed} |
 | versions | {versions} |
 | machine | {machine} |
@@ -95,6 +95,7 @@ def render_card(metadata: Metadata, data: Dataset, *, command: str, seconds: flo
         fingerprint=metadata.dataset_fingerprint,
         preparation=_prepared(metadata.preparation),
         left_out=_left_out(data.left_out, len(data.train) + len(data.test)),
+        learned=_learned(metadata.learned),
         hyperparameters=_listed(metadata.hyperparameters),
         seed=metadata.seed,
         versions=_listed(metadata.library_versions),
@@ -174,6 +175,26 @@ def _left_out(left_out: Sequence[LeftOut], used: int) -> str:
     count = sum(one.count for one in left_out)
     reasons = ", ".join(f"{one.count} of {in_markdown(one.label)}: {one.reason}" for one in left_out)
     return f"| files left out | {count:,} of {count + used:,} ({reasons}) |\n"
+
+
+def _learned(learned: Learned | None) -> str:
+    if learned is None:
+        return ""
+    times = "once" if learned.repeats == 1 else f"{learned.repeats} times"
+    lines = {
+        "learned in use": f"{learned.images:,} recorded images, {learned.first:%Y-%m-%d %H:%M} to "
+        f"{learned.last:%Y-%m-%d %H:%M} UTC, each {times} an epoch, after version {learned.parent}",
+        "told by": _listed(learned.sources),
+        "sources left out": ", ".join(
+            f"{in_markdown(source)}, contradicted {100 * excess:.1f} points more often than the others"
+            for source, excess in learned.left_out.items()
+        ),
+        "images by class": _listed(learned.classes),
+        "rows": f"SHA-256 of ids and classes `{learned.rows}`",
+        "on the window": f"of {learned.window:,} later images it was right about {learned.window_correct:,}, version "
+        f"{learned.parent} about {learned.parent_window_correct:,}",
+    }
+    return "".join(f"| {name} | {text} |\n" for name, text in lines.items() if text)
 
 
 def _listed(fields: Mapping[str, object]) -> str:

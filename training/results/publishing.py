@@ -14,7 +14,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 
 from app.classifier import artifact
-from app.classifier.metadata import Metadata
+from app.classifier.metadata import Learned, Metadata
 from training.data.datasets import Dataset, digests
 from training.errors import TrainingError
 from training.fitting import checkpoints
@@ -40,6 +40,8 @@ class Origin:
     machine: Mapping[str, str] = field(default_factory=dict)
     seed_accuracies: tuple[float, ...] = ()
     license: str | None = None
+    created_at: datetime | None = None  # None: now
+    learned: Learned | None = None
 
 
 def publish(folder: Path, measured: Measured, data: Dataset, origin: Origin) -> str:
@@ -116,10 +118,11 @@ def _metadata(name: str, measured: Measured, data: Dataset, origin: Origin) -> M
             "torchvision": importlib.metadata.version("torchvision"),
         },
         machine=dict(origin.machine),
-        created_at=datetime.now(UTC),
+        created_at=origin.created_at or datetime.now(UTC),
         license=origin.license,
         evaluation=measured.evaluation,
         seed_accuracies=origin.seed_accuracies,
+        learned=origin.learned,
     )
 
 

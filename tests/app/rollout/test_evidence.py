@@ -192,3 +192,15 @@ def test_of_two_thousand_models_that_hold_their_accuracy_one_in_twenty_is_said_t
     errors = (torch.rand(2_000, 3000, generator=generator) < 1 - 0.8386).cumsum(dim=1)
 
     assert (errors >= needed).any(dim=1).double().mean().item() <= 0.05
+
+
+def test_a_class_that_the_champion_takes_everything_for_does_not_hold_a_challenger_back() -> None:
+    classes = {"Bag": Outcomes(both=40, champion=10), "Coat": Outcomes(challenger=450, neither=50)}
+
+    held_back = judge(Comparison(classes))
+    judged = judge(Comparison(classes, usual_recalls={"Bag": 0.84, "Coat": 0.8}))
+
+    assert held_back.missing == (
+        "Of 'Bag' the challenger recognizes 80.0%, the champion 100.0%; 5.0% less is allowed.",
+    )
+    assert judged.is_enough
