@@ -9,6 +9,7 @@ import torch
 
 from app.classifier.artifact import Artifact
 from app.classifier.metadata import Learned
+from app.classifier.pixel_statistics import PixelStatistics
 from app.records.labeled_images import LabeledImage
 from app.rollout.comparison import Evidence
 from app.rollout.rule import right_more_often
@@ -19,12 +20,13 @@ from training.fitting.recipes import Recipe, Schedule
 from training.learn.comparisons import Contender, compare
 from training.learn.lessons import Lesson, Lessons, as_split, lessons
 from training.learn.sources import most_contradicted
-from training.results.evaluation import logits_of
+from training.results.evaluation import logits_of, pixel_statistics
 from training.results.measured import Measured
 
 __all__ = ["Candidate", "Study", "learned_from"]
 
 _TEST_LOSS = 0.005  # most of the test set's images of which the first model was right that learning may unlearn
+_USUAL = 0.99  # share of the learned images, at least, that are not to be warned of
 _SOURCES = 20  # that a model file names; the others are counted together
 _OTHERS = "others"
 
@@ -168,7 +170,15 @@ def _fitted(study: Study, taught: Lessons, left_out: Mapping[str, float]) -> Can
     fit.finish()
     both = Split(torch.cat([whole.pixels, learned.pixels]), torch.cat([whole.class_ids, learned.class_ids]))
     data = replace(study.data, train=both)
-    return Candidate(Measured.of(fit, data, validation), data, taught, dict(left_out), repeats)
+    return Candidate(Measured.of(fit, data, validation, _guard(shown, learned)), data, taught, dict(left_out), repeats)
+
+
+def _guard(shown: Split, learned: Split) -> PixelStatistics:
+    """What the images of an epoch look like; few as the learned ones may be among them, they are usual."""
+    guard = pixel_statistics(shown)
+    return PixelStatistics(
+        guard.mean, guard.deviation, torch.maximum(guard.limit, guard.distances(learned.pixels).quantile(_USUAL))
+    )
 
 
 def repeats_of(learned: int, own: int, replay: float) -> int:

@@ -1,7 +1,7 @@
 """One look after another: decide about the models that stand, else learn, and challenge with what was learned."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -89,7 +89,7 @@ class Learner:
             return Look(step.action, step.reasons, len(images), done=plan.decides)
         studied = ([(image.id, *image.labels.items()) for image in images], *(one and one.version for one in standing))
         if studied == self._studied:
-            return Look("nothing", ["Nothing new was told since the last look.", *step.reasons], len(images))
+            return Look("nothing", ["Nothing new was told since the last look."], len(images))
         look = self._learn(
             standing,
             Study(
@@ -103,7 +103,7 @@ class Learner:
             ),
         )
         self._studied = studied
-        return look
+        return replace(look, reasons=[*look.reasons, *(f"The challenger waits: {reason}" for reason in step.reasons)])
 
     def close(self) -> None:
         """Let go of the records."""

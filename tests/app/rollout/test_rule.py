@@ -28,7 +28,7 @@ def test_a_proven_challenger_is_promoted_and_the_reason_has_the_figures() -> Non
 
     assert step.action == "promotion"
     [reason] = step.reasons
-    assert reason.startswith("The challenger, version bbbbbbbbbbbb, is right about 560 of 700 labeled images, version a")
+    assert reason.startswith("The challenger, version bbbbbbbbbbbb, is right about 560 of 700")
     assert reason.endswith("about 500: an e-value of 31, and 20 is enough.")
 
 
