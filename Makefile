@@ -11,7 +11,7 @@ bin := .venv/bin
 pip := $(bin)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 .PHONY: help serve train test test-slow test-deploy test-ray test-uvicorn soak lint format audit sbom fuzz bench-training
-.PHONY: bench-serving bench-queueing constraints clean
+.PHONY: bench-serving bench-queueing loop constraints clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -78,6 +78,9 @@ bench-serving: .venv/dev.done ## measure the service next to other servers, half
 
 bench-queueing: .venv/dev.done ## simulate queues, and set the real server beside them (ARGS="--measure")
 	$(bin)/python -m benchmarks.queueing $(ARGS)
+
+loop: .venv/dev.done ## live through a shift: serve, learn, promote, two minutes (ARGS="--picture docs/loop.png")
+	$(bin)/python -m benchmarks.loop $(ARGS)
 
 constraints: ## write constraints.txt anew, from the newest versions that fit pyproject.toml
 	$(PYTHON) -m venv --clear .venv

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from app.classifier import artifact
-from app.records.answer import Answer
+from app.records.answer import Answer, ChallengerAnswer
 from app.records.records import Records
 from app.serving.answer_ids import new_answer_id
 from app.serving.live_model import LiveModel
@@ -81,6 +81,7 @@ class Recorder:
         images = [bytes(row.tolist()) for row in told.pixels]
         rows, _ = champion.rows(images)
         answers = [Answer(new_answer_id(), row.index(max(row)), max(row), row) for row in rows]
+        answers = self._beside(answers, images)
         labels = champion.metadata.labels
         with closing(Records(self._url, "images", clock=self._clock)) as records:
             for answer, image in zip(answers, images, strict=True):
@@ -94,6 +95,18 @@ class Recorder:
                 ],
                 labels,
             )
+
+    def _beside(self, answers: list[Answer], images: list[bytes]) -> list[Answer]:
+        """The same with what the challenger would have answered, if there is one."""
+        place = self._model.parent / "challenger" / artifact.FILE_NAME
+        if not place.exists():
+            return answers
+        challenger = LiveModel(NAME, artifact.load(place))
+        others = [
+            ChallengerAnswer(challenger.version, row, "unusual" if is_unusual else None)
+            for row, is_unusual in zip(*challenger.rows(images), strict=True)
+        ]
+        return [answer._replace(challenger=other) for answer, other in zip(answers, others, strict=True)]
 
 
 @pytest.fixture
