@@ -19,7 +19,7 @@ PORT = free_port()
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder that looks like the repository's, may be written to, and in which the page's service runs."""
     folder = tmp_path_factory.mktemp("clone")
-    for name in ("app", "docs", "models", "training", "data"):
+    for name in ("app", "docs", "models", "training"):
         (folder / name).symlink_to(REPOSITORY / name)
     command = ["bash", "-c", START.replace("python", "exec python").replace("8000", str(PORT))]
     with subprocess.Popen(command, cwd=folder, env=environment(SOFTMAX_DRAIN_SECONDS="0")) as process:
@@ -42,8 +42,6 @@ def test_it_is_a_page_to_read() -> None:
 
 
 def test_what_is_told_is_found_by_who_learns(folder: Path) -> None:
-    if not (REPOSITORY / "data" / "FashionMNIST").exists():
-        pytest.skip("Fashion-MNIST is not in data/: `make train` fetches it.")
     receipt = run(folder, TELL)
 
     learned = run(folder, LEARN)

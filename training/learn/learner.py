@@ -90,6 +90,8 @@ class Learner:
         studied = ([(image.id, *image.labels.items()) for image in images], *(one and one.version for one in standing))
         if studied == self._studied:
             return Look("nothing", ["Nothing new was told since the last look."], len(images))
+        if len(images) <= plan.window:  # the data set need not even be there
+            return _too_few(len(images), plan.window)
         look = self._learn(
             standing,
             Study(
@@ -113,8 +115,7 @@ class Learner:
         choose_threads(len(study.labels))
         candidate, count = learned_from(study), len(study.images)
         if candidate is None:
-            needed = f"{study.window:,} of the latest measure, and earlier ones train: that many and more are needed."
-            return Look("nothing", [f"{count:,} images are labeled. {needed}"], count)
+            return _too_few(count, study.window)
         evidence = candidate.against(study.champion, study.labels)
         learned = candidate.learned(study, evidence)
         told = learned.model_dump(mode="json") | {
@@ -159,6 +160,11 @@ class Learner:
                 f"{metadata.dataset}: its test images, which have to stay the same, are others. Name it by --dataset."
             )
         return self._data
+
+
+def _too_few(count: int, window: int) -> Look:
+    needed = f"{window:,} of the latest measure, and earlier ones train: that many and more are needed."
+    return Look("nothing", [f"{count:,} images are labeled. {needed}"], count)
 
 
 def _against(whom: str, evidence: Evidence) -> list[str]:
