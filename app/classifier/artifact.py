@@ -39,7 +39,7 @@ from app.classifier.pixel_statistics import PixelStatistics
 from app.classifier.softmax import PIXELS, SIDE, SoftmaxRegression, to_inputs
 from app.regular_files import IrregularFileError, read_regular_file
 
-__all__ = ["FILE_NAME", "Artifact", "load", "replace_files", "save", "serialize", "version_of"]
+__all__ = ["FILE_NAME", "Artifact", "load", "prove", "read", "replace_files", "save", "serialize", "version_of"]
 
 FILE_NAME = "model.safetensors"
 _METADATA_KEY = "softmax_serving"
@@ -67,6 +67,7 @@ class Artifact:
     pixel_statistics: PixelStatistics | None = None
     conformal: ConformalScores | None = None
     trained_on: Tensor | None = None
+    has_checksum: bool = False  # which was right: all of the file was there
 
 
 def save(
@@ -122,6 +123,22 @@ def serialize(
     return _with_checksum(content, _NO_CHECKSUM, sha256(content).hexdigest())
 
 
+def read(path: Path) -> bytes:
+    """The bytes of a model file, unproven.
+
+    Raises:
+        ModelFileError: it is missing, unreadable, no regular file, or too large for a model.
+    """
+    try:
+        return read_regular_file(path, _MAX_BYTES)
+    except IrregularFileError as error:
+        raise ModelFileError(path, f"{error}, so not a softmax-serving model") from error
+    except FileNotFoundError as error:
+        raise ModelFileError(path, "it does not exist") from error
+    except OSError as error:
+        raise ModelFileError(path, f"it can't be read ({error.strerror})") from error
+
+
 def load(path: Path) -> Artifact:
     """Read a model file and prove it: shapes, values, unique labels, stored answers reproduced, checksum.
 
@@ -130,7 +147,11 @@ def load(path: Path) -> Artifact:
     Raises:
         ModelFileError: the file is missing, unreadable, damaged, of another format, or answers differently now.
     """
-    content = _read(path)
+    return prove(path, read(path))
+
+
+def prove(path: Path, content: bytes) -> Artifact:
+    """As `load`, of what was read at this path."""
     try:
         tensors = load_tensors(content)
         stored = _header_metadata(content)
@@ -157,18 +178,8 @@ def load(path: Path) -> Artifact:
         pixel_statistics=PixelStatistics(*found) if found else None,
         conformal=ConformalScores(tensors[_CONFORMAL]) if _CONFORMAL in tensors else None,
         trained_on=tensors.get(_TRAINED_ON),
+        has_checksum=checksum is not None,
     )
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return read_regular_file(path, _MAX_BYTES)
-    except IrregularFileError as error:
-        raise ModelFileError(path, f"{error}, so not a softmax-serving model") from error
-    except FileNotFoundError as error:
-        raise ModelFileError(path, "it does not exist") from error
-    except OSError as error:
-        raise ModelFileError(path, f"it can't be read ({error.strerror})") from error
 
 
 def _header_metadata(content: bytes) -> dict[str, str]:

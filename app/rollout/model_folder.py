@@ -4,7 +4,7 @@
     models/NAME/challenger/   the same of the challenger, which answers nobody yet
     models/NAME/previous/     the same of the version that answered before
 
-A promotion or rollback first copies both models into hidden folders, `.outgoing` and `.incoming`, then writes down what
+A promotion or rollback first links both models into hidden folders, `.outgoing` and `.incoming`, then writes down what
 is decided, in `.decision.json`. From there on files are only renamed and removed, which takes no room on the disk:
 the champion becomes the previous version, and the rename of the other's model file decides. Whatever stops the process,
 a reader finds a whole model file at every moment, and `finish` goes on where it stopped.
@@ -12,12 +12,9 @@ a reader finds a whole model file at every moment, and `finish` goes on where it
 
 import fcntl
 import logging
-import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from hashlib import sha256
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,7 +22,9 @@ import orjson
 
 from app.classifier import artifact
 from app.classifier.artifact import FILE_NAME, Artifact
+from app.classifier.errors import ModelFileError
 from app.records.decisions import Decision
+from app.regular_files import IrregularFileError, read_regular_file
 from app.rollout.errors import (
     BusyError,
     NoChallengerError,
@@ -33,6 +32,7 @@ from app.rollout.errors import (
     UnfitChallengerError,
     UnwritableError,
 )
+from app.rollout.model_files import copy_model, digest_of, link_model, remove, remove_model, sync, take
 from app.serving.live_models import UNLOADED
 
 __all__ = ["CHALLENGER", "PREVIOUS", "ModelFolder"]
@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 CHALLENGER = "challenger"
 PREVIOUS = "previous"
-_COMPANIONS = ("README.md", "report")  # of a model file: its card and its pictures
+_MAX_JOURNAL_BYTES = 2**24
 
 
 Action = Literal["promotion", "rollback"]
@@ -67,8 +67,8 @@ class ModelFolder:
         self._previous = path / PREVIOUS
         self._arriving = path / ".arriving"  # a copy of what may become the challenger
         self._arrived = path / ".arrived"  # the same once it is whole
-        self._incoming = path / ".incoming"  # a copy of what becomes the champion
-        self._outgoing = path / ".outgoing"  # a copy of the champion, which becomes the previous version
+        self._incoming = path / ".incoming"  # the files of what becomes the champion
+        self._outgoing = path / ".outgoing"  # those of the champion, which becomes the previous version
         self._draft = path / ".decision.new"
         self._journal = path / ".decision.json"
 
@@ -86,10 +86,10 @@ class ModelFolder:
         self._check_fit(file)
         with self._deciding():
             self._finish()
-            _copy_model(file, self._arriving)
+            copy_model(file, self._arriving)
             version = self._check_fit(self._arriving / FILE_NAME).version  # the file may have changed meanwhile
             self._arriving.replace(self._arrived)
-            _take(self._arrived, self._challenger)
+            take(self._arrived, self._challenger)
         return version
 
     def promote(self, who: str, weigh: Weigh) -> Decision:
@@ -109,14 +109,15 @@ class ModelFolder:
             self._finish()
             if not (self._challenger / FILE_NAME).exists():
                 raise NoChallengerError(f"Model {self.path.name} has no challenger.")
+            self._check_fit(self._challenger / FILE_NAME)
 
-            def evidence(champion: Path, challenger: Path) -> Any:
-                return weigh(artifact.load(champion), self._check_fit(challenger))
+            def evidence() -> Any:
+                return weigh(artifact.load(self._outgoing / FILE_NAME), self._check_fit(self._incoming / FILE_NAME))
 
             return self._decide("promotion", self._challenger, who, evidence)
 
     def roll_back(self, who: str, evidence: Any = None) -> Decision:
-        """Have the previous version answer again; the champion becomes the previous version.
+        """Have the previous version answer again; the champion becomes the previous version, if it can be read.
 
         Raises:
             NoPreviousError: there is none.
@@ -127,14 +128,13 @@ class ModelFolder:
             self._finish()
             if not (self._previous / FILE_NAME).exists():
                 raise NoPreviousError(f"Model {self.path.name} has no previous version.")
+            self._prove(self._previous / FILE_NAME)
 
-            def prove(
-                _champion: Path, previous: Path
-            ) -> Any:  # whatever is wrong with the champion, this is the way back
-                self._prove(previous)
+            def proven() -> Any:
+                self._prove(self._incoming / FILE_NAME)
                 return evidence
 
-            return self._decide("rollback", self._previous, who, prove)
+            return self._decide("rollback", self._previous, who, proven)
 
     def unload(self) -> None:
         """Have the model served no longer; raises BusyError or UnwritableError where the folder can't be changed."""
@@ -203,40 +203,45 @@ class ModelFolder:
                 "is mounted read-only, change the files where they come from."
             ) from error
 
-    def _decide(self, action: Action, source: Path, who: str, prove: Callable[[Path, Path], Any]) -> Decision:
+    def _decide(self, action: Action, source: Path, who: str, weigh: Callable[[], Any]) -> Decision:
         try:
-            _copy_model(self.path / FILE_NAME, self._outgoing)
-            _copy_model(source / FILE_NAME, self._incoming)
-            evidence = prove(self._outgoing / FILE_NAME, self._incoming / FILE_NAME)
+            self._link_champion(or_go_without=action == "rollback")
+            link_model(source / FILE_NAME, self._incoming)
+            evidence = weigh()
+            before, after = digest_of(self._outgoing), digest_of(self._incoming)
+            decision = Decision(time.time(), self.path.name, who, action, evidence, before or None, after)
+            self._draft.write_bytes(orjson.dumps(decision._asdict()))
+            sync(self._draft)
         except BaseException:
-            _remove(self._outgoing)
-            _remove(self._incoming)
+            for undecided in (self._outgoing, self._incoming, self._draft):
+                remove(undecided)
             raise
-        before, after = _digest(self._outgoing), _digest(self._incoming)
-        decision = Decision(time.time(), self.path.name, who, action, evidence, before, after)
-        self._draft.write_bytes(orjson.dumps(decision._asdict()))
-        _sync(self._draft)
         self._draft.replace(self._journal)
-        _sync(self.path)
+        sync(self.path)
         self._carry_out(decision)
         return decision
 
+    def _link_champion(self, *, or_go_without: bool) -> None:
+        try:
+            link_model(self.path / FILE_NAME, self._outgoing)
+        except ModelFileError:
+            if not or_go_without:  # the way back is open whatever has become of the champion
+                raise
+
     def _carry_out(self, decision: Decision) -> None:
         """Rename what has been copied; begun again after a stop, it does what is left."""
-        _take(self._outgoing, self._previous)
-        _take(self._incoming, self.path)
-        if decision.action == "promotion" and _digest(self._challenger) in {
-            decision.to_sha256,
-            "",
-        }:  # no later challenger
-            _remove_model(self._challenger)
+        take(self._outgoing, self._previous)
+        take(self._incoming, self.path)
+        later = digest_of(self._challenger) not in {decision.to_sha256, ""}  # another challenger has come meanwhile
+        if decision.action == "promotion" and not later:
+            remove_model(self._challenger)
         self._keep(decision)
         self._journal.unlink()
 
     def _finish(self) -> Decision | None:
-        decision = Decision(**orjson.loads(self._journal.read_bytes())) if self._journal.exists() else None
-        _take(self._arrived, self._challenger)
-        if decision is not None and _digest(self.path) in {decision.from_sha256, decision.to_sha256}:
+        decision = self._begun()
+        take(self._arrived, self._challenger)
+        if decision is not None and digest_of(self.path) in {decision.from_sha256 or "", decision.to_sha256}:
             self._carry_out(decision)
             logger.warning(
                 "Model %s: the %s of %s, decided by %s, had been interrupted; it is finished.",
@@ -248,73 +253,20 @@ class ModelFolder:
                 "Model %s: the interrupted %s of %s is given up, as the model file has been replaced since.",
                 *(decision.model, decision.action, _version(decision)),
             )
-        self._journal.unlink(missing_ok=True)
-        for undecided in (self._arriving, self._incoming, self._outgoing, self._draft):
-            _remove(undecided)
+        for undecided in (self._journal, self._arriving, self._incoming, self._outgoing, self._draft):
+            remove(undecided)
         return None
 
-
-def _copy_model(file: Path, folder: Path) -> None:
-    """Copy a model file, its card and its report into a new folder, down to the disk."""
-    _remove(folder)
-    folder.mkdir()
-    shutil.copyfile(file, folder / FILE_NAME)
-    for companion in (file.parent / name for name in _COMPANIONS):
-        if companion.is_dir():
-            shutil.copytree(companion, folder / companion.name)
-        elif companion.exists():
-            shutil.copyfile(companion, folder / companion.name)
-    for path in [*folder.rglob("*"), folder]:
-        _sync(path)
-
-
-def _take(copied: Path, folder: Path) -> None:
-    """Move a copied model to where it belongs, the model file first; what has been moved already is left."""
-    if not copied.exists():
-        return
-    folder.mkdir(exist_ok=True)
-    if (copied / FILE_NAME).exists():
-        for name in _COMPANIONS:
-            _remove(folder / name)  # better none for a moment than another model's
-        (copied / FILE_NAME).replace(folder / FILE_NAME)
-        _sync(folder)
-    for name in _COMPANIONS:
-        if (copied / name).exists():
-            (copied / name).replace(folder / name)
-    _sync(folder)
-    copied.rmdir()
-
-
-def _remove_model(folder: Path) -> None:
-    for name in (FILE_NAME, *_COMPANIONS):
-        _remove(folder / name)
-    with suppress(OSError):  # something else lies there
-        folder.rmdir()
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+    def _begun(self) -> Decision | None:
+        """The decision that was written down and not ended; None: there is none, or none of ours."""
+        try:
+            return Decision(**orjson.loads(read_regular_file(self._journal, _MAX_JOURNAL_BYTES)))
+        except FileNotFoundError:
+            return None
+        except (IrregularFileError, IsADirectoryError, ValueError, TypeError) as error:
+            logger.warning("%s is no decision of this service and is removed: %s.", self._journal, error)
+            return None
 
 
 def _version(decision: Decision) -> str:
     return (decision.to_sha256 or "")[:12]
-
-
-def _digest(folder: Path) -> str:
-    """The SHA-256 of a folder's model file; empty where there is none."""
-    try:
-        return sha256((folder / FILE_NAME).read_bytes()).hexdigest()
-    except FileNotFoundError:
-        return ""
-
-
-def _sync(path: Path) -> None:
-    """Wait until a file's content, or a folder's list of names, is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

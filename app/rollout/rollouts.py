@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from app.classifier.artifact import FILE_NAME, Artifact
+from app.classifier.artifact import Artifact
 from app.records.database import Database
 from app.records.decisions import Decision, read_decisions, write_decision
 from app.records.errors import RecordsError
@@ -132,7 +132,7 @@ class Rollouts:
     def finish_all(self) -> None:
         """Finish what other processes began and could not end; what can't be finished is logged."""
         try:
-            names = sorted(path.name for path in self._folder.iterdir() if (path / FILE_NAME).exists())
+            names = sorted(path.name for path in self._folder.iterdir() if path.is_dir())
         except OSError:
             return  # whoever loads the models says why
         for name in names:

@@ -110,7 +110,8 @@ def _rollouts(models_dir: Path | None) -> Iterator[Rollouts]:
 
 def _told(decision: Decision) -> str:
     before, after = ((digest or "")[:12] for digest in (decision.from_sha256, decision.to_sha256))
-    return f"{decision.model}: the {decision.action} is done. Version {after} answers; {before} is the previous one."
+    kept = f"; {before} is the previous one" if before else ", as the file of the one before could not be read"
+    return f"{decision.model}: the {decision.action} is done. Version {after} answers{kept}."
 
 
 def _shown(decision: Decision) -> str:

@@ -7,6 +7,7 @@ import os
 import resource
 import shutil
 import sys
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from tests.damages import DAMAGES
 STOPPED = 86  # exit code of a process that stopped before one of its steps
 _STEPS = {
     "open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "shutil.copyfile", "shutil.copytree", "shutil.rmtree",
-    "fcntl.flock",
+    "fcntl.flock", "os.link",
 }  # fmt: skip
 
 
@@ -190,6 +191,97 @@ def test_the_way_back_is_open_when_the_champion_is_damaged(folder: Path) -> None
     assert whole_version(folder) == previous
 
 
+@pytest.mark.parametrize("champion", ["missing", "a pipe"])
+def test_the_way_back_is_open_when_the_champion_cannot_be_read(folder: Path, champion: str) -> None:
+    previous = save_model(folder / PREVIOUS, seed=2)
+    (folder / artifact.FILE_NAME).unlink()
+    if champion == "a pipe":
+        os.mkfifo(folder / artifact.FILE_NAME)
+
+    decision = model_folder(folder).roll_back("the command line")
+
+    assert whole_version(folder) == whole_version(folder / PREVIOUS) == previous
+    assert (decision.from_sha256, decision.to_sha256) == (None, digest(folder))
+
+
+@pytest.mark.parametrize("what", ["a pipe", "a folder", "too large", "a loop of links"])
+def test_a_card_or_a_picture_that_cannot_be_read_is_left_out(
+    folder: Path, tmp_path: Path, what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    challenger = save_model(tmp_path / "new", seed=2)
+    (tmp_path / "new" / "README.md").unlink()
+    for path in (tmp_path / "new" / "README.md", tmp_path / "new" / "report" / "strange"):
+        make_unreadable(path, what)
+
+    model_folder(folder).challenge(tmp_path / "new" / artifact.FILE_NAME)
+
+    assert artifact.load(folder / CHALLENGER / artifact.FILE_NAME).version == challenger
+    assert caplog.text.count("is left out: ") == 2
+    assert {path.name for path in (folder / CHALLENGER).rglob("*")} == {"model.safetensors", "report", "weights.png"}
+
+
+@pytest.mark.parametrize("what", ["a pipe", "a folder", "a loop of links"])
+def test_what_lies_strange_beside_a_model_stops_no_promotion(folder: Path, what: str) -> None:
+    champion = versions(folder)[0]
+    challenger = save_model(folder / CHALLENGER, seed=2)
+    make_unreadable(folder / "report" / "strange", what)
+
+    model_folder(folder).promote("the command line", no_evidence)
+
+    assert versions(folder) == [challenger, None, champion]
+    assert not os.path.lexists(folder / PREVIOUS / "report" / "strange")
+
+
+def test_files_that_are_links_or_cannot_be_linked_are_copied(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    champion = versions(folder)[0]
+    challenger = save_model(tmp_path / "elsewhere", seed=2)
+    (folder / CHALLENGER).mkdir()
+    for name in (artifact.FILE_NAME, "README.md", "report"):
+        (folder / CHALLENGER / name).symlink_to(tmp_path / "elsewhere" / name)
+
+    def refuse(*_: Any) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)  # as of another user's files, or on a disk without links
+    model_folder(folder).promote("the command line", no_evidence)
+
+    assert versions(folder) == [challenger, None, champion]
+    assert not (folder / artifact.FILE_NAME).is_symlink()
+    assert whole_version(tmp_path / "elsewhere") == challenger
+
+
+@pytest.mark.parametrize("what", ["a pipe", "a folder", "too large", "half", "another's", "a list"])
+def test_a_journal_that_is_none_stops_nobody(folder: Path, what: str, caplog: pytest.LogCaptureFixture) -> None:
+    save_model(folder / PREVIOUS, seed=2)
+    before, journal = versions(folder), folder / ".decision.json"
+    contents = {"half": '{"time": 1', "another's": '{"time": 1}', "a list": "[1, 2]"}
+    if what in contents:
+        journal.write_text(contents[what])
+    else:
+        make_unreadable(journal, what)
+
+    assert model_folder(folder).finish() is None
+
+    assert "is no decision of this service and is removed" in caplog.text
+    assert not journal.exists()
+    assert versions(folder) == before
+
+
+def make_unreadable(path: Path, what: str) -> None:
+    match what:
+        case "a pipe":
+            os.mkfifo(path)
+        case "a folder":
+            path.mkdir()
+        case "too large":
+            with path.open("wb") as file:
+                file.truncate(2**27)
+        case "a loop of links":
+            path.symlink_to(path.name)
+
+
 def test_a_folder_that_cannot_be_written_is_named_and_left_as_it_is(folder: Path) -> None:
     save_model(folder / CHALLENGER, seed=2)
     before = versions(folder)
@@ -202,21 +294,41 @@ def test_a_folder_that_cannot_be_written_is_named_and_left_as_it_is(folder: Path
 
 
 def promote_with_little_room(path: Path, bytes_left: int) -> None:
+    with_little_room(bytes_left, lambda: model_folder(path).promote("the command line", no_evidence))
+
+
+def challenge_with_little_room(path: Path, file: Path, bytes_left: int) -> None:
+    with_little_room(bytes_left, lambda: model_folder(path).challenge(file))
+
+
+def with_little_room(bytes_left: int, act: Callable[[], Any]) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_left, bytes_left))
     try:
-        model_folder(path).promote("the command line", no_evidence)
+        act()
     except UnwritableError as error:
         os._exit(STOPPED if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EFBIG else 1)
 
 
-def test_where_the_copies_have_no_room_nothing_is_changed(folder: Path) -> None:
+def test_where_there_is_no_room_to_write_down_a_decision_nothing_is_changed(folder: Path) -> None:
     save_model(folder / CHALLENGER, seed=2)
     before = versions(folder)
 
-    assert run(promote_with_little_room, folder, 20_000) == STOPPED
+    assert run(promote_with_little_room, folder, 20) == STOPPED
 
     assert versions(folder) == before
-    assert not (folder / ".outgoing").exists()
+    assert {path.name for path in folder.iterdir() if path.name.startswith(".")} == {".deciding"}
+
+
+def test_where_a_challenger_has_no_room_nothing_is_changed(folder: Path, tmp_path: Path) -> None:
+    save_model(folder / CHALLENGER, seed=2)
+    save_model(tmp_path / "new", seed=3)
+    before = versions(folder)
+
+    assert run(challenge_with_little_room, folder, tmp_path / "new" / artifact.FILE_NAME, 20_000) == STOPPED
+
+    assert versions(folder) == before
+    assert model_folder(folder).finish() is None
+    assert not (folder / ".arriving").exists()
 
 
 def test_two_processes_never_decide_at_once(folder: Path) -> None:
