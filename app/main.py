@@ -142,6 +142,7 @@ def create_app(settings: Settings | None = None) -> Service:
     )
     shadow = Shadow(models, records, telemetry.registry)
     app.state.inferences = InferenceCounters(telemetry.registry)
+    telemetry.also_forget(app.state.inferences.forget)
     app.state.parts = Parts(
         settings,
         models,
@@ -245,7 +246,7 @@ async def _lifespan(app: Service) -> AsyncIterator[dict[str, Dispatcher]]:
     ):
         end_with_launcher()
         seconds = parts.settings.models_poll_seconds
-        following = [asyncio.create_task(follow("The models folder", partial(_look_at_models, app), seconds))]
+        following = [asyncio.create_task(follow("The models folder", parts.look_at_models, seconds))]
         if parts.access is not None:
             look = partial(apart, parts.access.refresh)
             following.append(asyncio.create_task(follow("The file of the API keys", look, seconds)))
@@ -254,13 +255,6 @@ async def _lifespan(app: Service) -> AsyncIterator[dict[str, Dispatcher]]:
         for task in following:
             task.cancel()
         await asyncio.gather(*following, return_exceptions=True)
-
-
-async def _look_at_models(app: Service) -> None:
-    """Serve what the models folder holds; files are read in a thread, while the service answers."""
-    parts: Parts = app.state.parts
-    for name in parts.telemetry.count_changes(await apart(parts.models.refresh)):
-        app.state.inferences.forget(name)
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -10,6 +11,7 @@ from app.engine.access import Access, Admins
 from app.engine.calls import Call
 from app.engine.problems import Problems
 from app.process.draining import Draining
+from app.process.following import apart
 from app.process.request_log import RequestLog
 from app.records.records import Records
 from app.rollout.ledger import Ledger
@@ -50,6 +52,10 @@ class Parts:
         if self.draining.begun:
             raise NotReadyError("The service is about to stop.")
         self.models.get()
+
+    async def look_at_models(self, only: str | None = None) -> None:
+        """Serve what the models folder holds, as `LiveModels.refresh`; files are read while the service answers."""
+        self.telemetry.count_changes(await apart(partial(self.models.refresh, only)))
 
     def model(self, call: Call, name: str | None, version: str | None = None) -> LiveModel:
         """The model that is to answer a call, as its line of the log will say; raises what `LiveModels.get` does."""

@@ -93,7 +93,7 @@ class Settings(BaseSettings):
     models_poll_seconds: PositiveFloat = Field(
         default=0.25,
         le=60,
-        description="between looks at the models folder and the keys' file; a new model is served after two looks",
+        description="between looks at the models folder and the keys' file; a new model takes one, at most two",
     )
     host: Annotated[str, AfterValidator(_utf8)] = "127.0.0.1"
     port: NonNegativeInt = Field(default=8000, le=65535)

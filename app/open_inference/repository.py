@@ -3,18 +3,17 @@
 What is unloaded stays so over restarts and in every worker, until it is loaded: a file in the model's folder says it.
 """
 
-import time
-from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.engine.openapi import problems
 from app.engine.problems import BadRequestError
 from app.open_inference.bodies import check_json
 from app.open_inference.schemas import ProtocolProblem
-from app.parts import DepAdministrator, DepParts, Parts
+from app.parts import DepAdministrator, DepParts
 from app.serving.errors import NotReadyError
 
 router = APIRouter(prefix="/v2/repository/models", tags=["Open Inference Protocol"])
@@ -22,7 +21,6 @@ router = APIRouter(prefix="/v2/repository/models", tags=["Open Inference Protoco
 ModelName = Annotated[str, Path(description="of the model's folder")]
 
 _REFUSALS = problems(400, 401, 403, 404, 409, 503, model=ProtocolProblem)
-_MOST_LOOKS = 40  # at the models folder that this worker takes to see the change, before it is said that it does not
 _USUAL = frozenset({"unload_dependents"})  # parameters that clients send by themselves
 
 
@@ -59,31 +57,19 @@ _BODY = {"requestBody": {"content": {"application/json": {"schema": RepositoryRe
 
 
 @router.post("/{name}/load", responses=_REFUSALS, openapi_extra=_BODY)
-def load(name: ModelName, parts: DepParts, _administrator: DepAdministrator, _request: DepRequest) -> Response:
+async def load(name: ModelName, parts: DepParts, _administrator: DepAdministrator, _request: DepRequest) -> Response:
     """Serve a model of the models folder, in the version that lies there now; it takes an admin's key."""
-    parts.rollouts.load(name)
-
-    def is_loaded() -> bool:
-        if name in parts.models.failures:
-            raise NotReadyError(parts.models.failures[name])
-        return "champion" in parts.models.versions(name)
-
-    _wait(parts, is_loaded)
+    await run_in_threadpool(parts.rollouts.load, name)
+    await parts.look_at_models(only=name)
+    if name in parts.models.failures:
+        raise NotReadyError(parts.models.failures[name])
+    parts.models.get(name)
     return Response()
 
 
 @router.post("/{name}/unload", responses=_REFUSALS, openapi_extra=_BODY)
-def unload(name: ModelName, parts: DepParts, _administrator: DepAdministrator, _request: DepRequest) -> Response:
-    """Serve a model no longer, until it is loaded; it takes an admin's key."""
-    parts.rollouts.unload(name)
-    _wait(parts, lambda: "champion" not in parts.models.versions(name))
+async def unload(name: ModelName, parts: DepParts, _administrator: DepAdministrator, _request: DepRequest) -> Response:
+    """Serve a model no longer, until it is loaded; it takes an admin's key. The other workers see it at their look."""
+    await run_in_threadpool(parts.rollouts.unload, name)
+    await parts.look_at_models(only=name)
     return Response()
-
-
-def _wait(parts: Parts, is_so: Callable[[], bool]) -> None:
-    """Return once this worker has seen the change; the others follow as soon as they look."""
-    for _ in range(_MOST_LOOKS):
-        if is_so():
-            return
-        time.sleep(parts.settings.models_poll_seconds)
-    raise NotReadyError("The change is made, but this worker has not seen it yet; its log may say why.")

@@ -291,7 +291,7 @@ def _infer(call: Call, parts: Parts, inferences: InferenceCounters, model: LiveM
 def _answered(parts: Parts, model: LiveModel, images: Tensor, answers: Answers, ids: list[str]) -> None:
     """Count and record what was answered."""
     for label, count in answers.counts():
-        parts.telemetry.prediction(model.name, label, count)
+        parts.telemetry.prediction(model, label, count)
     recorded = (
         Answer(answer_id, class_id, row[class_id], row)
         for answer_id, class_id, row in zip(

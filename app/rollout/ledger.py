@@ -42,7 +42,7 @@ class Ledger:
         self._shadow.classify()
 
     def _settle(self, model: LiveModel, predictions: Sequence[Prediction], images: Sequence[bytes]) -> None:
-        self._telemetry.classified(model.name, predictions)
+        self._telemetry.classified(model, predictions)
         if self._writer.keeps_answers or self._shadow.challenger_of(model) is not None:
             self._shadow.answered(model, map(recorded, predictions), images, checked=True)
         else:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, NotRequired
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, Query, Response
 from pydantic import Field
 from typing_extensions import TypedDict
 
@@ -45,7 +45,7 @@ class Live(LiveFigures):
 
     `feedback` and `windows` last over restarts, and are of all services on one database: `windows` by model, version
     and window (hour, day, week, all), of the versions that are served and of some before them; `feedback` by model, of
-    the version that is served.
+    the version that is served. Where a model is asked for, both have that one alone.
     """
 
     feedback: Annotated[dict[str, Feedback], Field(description="by model, of the version that is served")]
@@ -54,10 +54,10 @@ class Live(LiveFigures):
 
 
 class Metrics(TypedDict):
-    """The default model's accuracy on its test set and the figures in use."""
+    """One model's accuracy on its test set, and the figures in use."""
 
     accuracy: Annotated[float, Field(description="on the test set")]
-    model: Annotated[ModelReference, Field(description="which answers when none is named")]
+    model: Annotated[ModelReference, Field(description="that was asked for; else the one that answers unless named")]
     evaluation: Annotated[Evaluation, Field(description="what was measured on the test set")]
     live: Annotated[Live, Field(description="in use")]
 
@@ -69,13 +69,20 @@ _PROMETHEUS_TYPES = ("text/plain", "application/openmetrics-text")
 
 @router.get(
     "/metrics",
-    responses={200: {"content": {kind: {"schema": {"type": "string"}} for kind in _PROMETHEUS_TYPES}}, **problems(503)},
+    responses={
+        200: {"content": {kind: {"schema": {"type": "string"}} for kind in _PROMETHEUS_TYPES}},
+        **problems(404, 503),
+    },
     response_model=Metrics,
 )
 def metrics(
-    parts: DepParts, accept: Annotated[str, Header(description="JSON unless it asks for Prometheus text")] = ""
+    parts: DepParts,
+    model: Annotated[
+        str | None, Query(description="whose figures JSON shows; Prometheus gets those of all, by model")
+    ] = None,
+    accept: Annotated[str, Header(description="JSON unless it asks for Prometheus text")] = "",
 ) -> Metrics | Response:
-    """The default model's accuracy, its whole evaluation and the live figures.
+    """One model's accuracy, its whole evaluation and the live figures: the default model's unless one is named.
 
     Prometheus text where `Accept` names text/plain or OpenMetrics and not application/json first.
     """
@@ -83,13 +90,15 @@ def metrics(
     if preferred(accept, ("application/json", *_PROMETHEUS_TYPES)) != "application/json":
         content, content_type = parts.telemetry.exposition(accept, window_metrics(windows, parts.models))
         return Response(content, headers={"Content-Type": content_type})
-    model = parts.models.get()
-    evaluation = model.metadata.evaluation
+    shown = parts.models.get(model)
+    if model is not None:
+        windows = {name: figures for name, figures in windows.items() if name == shown.name}
+    evaluation = shown.metadata.evaluation
     return {
         "accuracy": evaluation.accuracy,
-        "model": model.reference,
+        "model": shown.reference,
         "evaluation": evaluation,
-        "live": _live(parts, windows, problem),
+        "live": _live(parts, shown.name, windows, problem),
     }
 
 
@@ -103,16 +112,16 @@ def _read(parts: Parts) -> tuple[dict[str, dict[str, VersionFigures]], str | Non
         return {}, str(error)
 
 
-def _live(parts: Parts, windows: dict[str, dict[str, VersionFigures]], problem: str | None) -> Live:
+def _live(parts: Parts, name: str, windows: dict[str, dict[str, VersionFigures]], problem: str | None) -> Live:
     records: RecordsState = {"keeps": parts.settings.record, "share": parts.settings.record_share}
     if problem is not None:
         records["problem"] = problem
     feedback = {
         model.name: found
         for model in parts.models
-        if (shown := windows.get(model.name)) and (found := _feedback(shown[model.version]["all"]))
+        if (versions := windows.get(model.name)) and (found := _feedback(versions[model.version]["all"]))
     }
-    return {**parts.telemetry.live_figures(), "feedback": feedback, "windows": windows, "records": records}
+    return {**parts.telemetry.live_figures(name), "feedback": feedback, "windows": windows, "records": records}
 
 
 def _feedback(found: WindowFigures) -> Feedback | None:

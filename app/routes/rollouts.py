@@ -4,11 +4,12 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
+from fastapi.concurrency import run_in_threadpool
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from app.engine.openapi import problems
-from app.parts import DepAdministrator, DepParts, Parts
+from app.parts import DepAdministrator, DepParts
 from app.records.decisions import Decision
 
 
@@ -17,10 +18,10 @@ class DecisionReport(TypedDict):
 
     time: Annotated[datetime, Field(description="when it was made, in UTC")]
     model: Annotated[str, Field(description="its name")]
-    action: Annotated[str, Field(description="promote or rollback")]
+    action: Annotated[str, Field(description="promotion or rollback")]
     who: Annotated[str, Field(description="the name of a key, the command line, or the rule")]
     evidence: Annotated[Any, Field(description="as it was then; null: it was not asked")]
-    from_version: Annotated[str, Field(description="that answered before")]
+    from_version: Annotated[str, Field(description="that answered before; empty: its file could not be read")]
     from_sha256: Annotated[str, Field(description="of its file")]
     to_version: Annotated[str, Field(description="that answers since")]
     to_sha256: Annotated[str, Field(description="of its file")]
@@ -39,7 +40,7 @@ ModelName = Annotated[str, Path(description="of the model's folder")]
 
 
 @router.post("/{name}/promote", responses=problems(401, 403, 404, 409))
-def promote(
+async def promote(
     name: ModelName,
     parts: DepParts,
     administrator: DepAdministrator,
@@ -47,26 +48,23 @@ def promote(
     force: Annotated[bool, Query(description="whatever the evidence")] = False,
 ) -> DecisionReport:
     """Have the challenger answer; the champion becomes the previous version. It takes evidence, and an admin's key."""
-    return _report(parts.rollouts.promote(_known(name, parts), administrator, force=force))
+    decision = await run_in_threadpool(parts.rollouts.promote, name, administrator, force=force)
+    await parts.look_at_models(only=name)
+    return _report(decision)
 
 
 @router.post("/{name}/rollback", responses=problems(401, 403, 404, 409))
-def roll_back(name: ModelName, parts: DepParts, administrator: DepAdministrator) -> DecisionReport:
+async def roll_back(name: ModelName, parts: DepParts, administrator: DepAdministrator) -> DecisionReport:
     """Have the previous version answer again; the present one becomes the previous one. It takes an admin's key."""
-    return _report(parts.rollouts.roll_back(_known(name, parts), administrator))
+    decision = await run_in_threadpool(parts.rollouts.roll_back, name, administrator)
+    await parts.look_at_models(only=name)
+    return _report(decision)
 
 
 @router.get("/{name}/history", responses=problems(404, 503))
 def show_history(name: ModelName, parts: DepParts) -> History:
     """Every decision about a model: when, who, on what evidence, and both versions."""
-    return {"model": name, "decisions": [_report(row) for row in parts.rollouts.history(_known(name, parts))]}
-
-
-def _known(name: str, parts: Parts) -> str:
-    """The name of a model that is served, or would be if its file were whole."""
-    if name not in parts.models.failures:
-        parts.models.get(name)
-    return name
+    return {"model": name, "decisions": [_report(row) for row in parts.rollouts.history(name)]}
 
 
 def _report(decision: Decision) -> DecisionReport:

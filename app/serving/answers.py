@@ -126,9 +126,9 @@ class Templates(TypedDict):
 
 
 class LiveFigures(TypedDict):
-    """What the models that are served have done since the start, over all workers."""
+    """What was done since the start, over all workers: the service's requests, and the images of one model."""
 
-    requests: Annotated[int, Field(description="answered")]
+    requests: Annotated[int, Field(description="answered, whichever model they asked")]
     predictions: Annotated[dict[str, int], Field(description="images by the label that they were answered with")]
     unusual_inputs: Annotated[dict[str, int], Field(description="images by what was odd about them")]
-    unusual_share: Annotated[float, Field(description="of what /predict and /predict/batch classified")]
+    unusual_share: Annotated[float, Field(description="of what /predict and /predict/batch classified by this model")]

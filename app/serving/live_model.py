@@ -51,6 +51,7 @@ class LiveModel:
         self.name = name
         self.version = loaded.version
         self.metadata = loaded.metadata
+        self.is_whole = loaded.has_checksum  # else its file might have been written to when it was read
         self.trained_on = loaded.trained_on  # int64 [n], as in the model file; None: it does not say
         self.reference: ModelReference = {"name": name, "version": loaded.version}
         self._model = loaded.model

@@ -7,10 +7,10 @@ as it is: they answer only who asks for their version.
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Lock
 from typing import Literal, NamedTuple, TypeVar, get_args
 
 from app.classifier import artifact
-from app.classifier.artifact import Artifact
 from app.classifier.errors import ModelFileError
 from app.serving.errors import NoSuchModelError, NotReadyError
 from app.serving.live_model import LiveModel
@@ -82,6 +82,7 @@ class LiveModels:
         self.any_resizes = False  # unasked, as their training images were
         self._tried: dict[Place, Look] = {}  # the files as they were when they were loaded or refused
         self._seen = self._look() or {}  # the files at the last look
+        self._looking = Lock()
         self.refresh()
 
     def __iter__(self) -> Iterator[LiveModel]:
@@ -111,23 +112,32 @@ class LiveModels:
         """All that is held of a model, the champion first; a file that lies in two places counts in the first."""
         return self._versions.get(name, {})
 
-    def refresh(self) -> list[Change]:
-        """Look at the files, and serve what has changed; to be called again and again, from any one thread at a time.
+    def refresh(self, only: str | None = None) -> list[Change]:
+        """Look at the files, and serve what has changed; to be called again and again, from any thread.
 
-        A change counts once two looks in a row find the same, so that a file which is still being written, or away
-        between a removal and a copy, is left alone. New dictionaries take the place of the old in one step: whoever
-        reads them meanwhile is not disturbed.
+        A file that its checksum proves whole is served at once. All else counts once two looks in a row find the same,
+        so that a file which is still being written, or away between a removal and a copy, is left alone. New
+        dictionaries take the place of the old in one step: whoever reads them meanwhile is not disturbed.
+
+        Args:
+            only: the model whose files are known to be settled, as whoever asks has just changed them; None: any.
         """
-        found = self._look()
-        if found is None:
-            return []
-        before, self._seen = self._seen, found
-        changed = [place for place in found.keys() | self._tried.keys() if found.get(place) != self._tried.get(place)]
-        settled = [place for place in changed if found.get(place) == before.get(place)]
-        settled.sort(key=_in_order)
-        changes = [self._load(place, found[place]) if place in found else self._drop(place) for place in settled]
-        self._settle_default()
-        return [change for change in changes if change is not None]
+        with self._looking:
+            found = self._look()
+            if found is None:
+                return []
+            places = [place for place in found.keys() | self._tried.keys() if only in (None, place.model)]
+            places.sort(key=_in_order)
+            settled = [place for place in places if only or found.get(place) == self._seen.get(place)]
+            if only is None:
+                self._seen = found
+            changes = [
+                self._follow(place, found.get(place), is_settled=place in settled)
+                for place in places
+                if found.get(place) != self._tried.get(place)
+            ]
+            self._settle_default()
+            return [change for change in changes if change is not None]
 
     def _of_version(self, name: str, version: str) -> LiveModel:
         held = self.versions(name).values()
@@ -156,26 +166,31 @@ class LiveModels:
             logger.error("%s%s", problem, f" Served as before: {served}." if served else "")
         self.folder_problem = problem
 
-    def _load(self, place: Place, look: Look) -> Change | None:
-        path = place.file(self._folder)
-        self._tried[place] = look
+    def _follow(self, place: Place, look: Look | None, *, is_settled: bool) -> Change | None:
+        if look is None:
+            return self._drop(place) if is_settled else None
         try:
-            model = LiveModel(place.model, self._prove(place, path))
+            model = self._prove(place)
         except ModelFileError as error:
-            return self._refuse(place, error)
-        except Exception as error:  # noqa: BLE001 - whatever a file does to its reader, the others are served
-            return self._refuse(place, ModelFileError(path, f"it can't be loaded ({error!r})"))
+            return self._refuse(place, look, error) if is_settled else None
+        if not is_settled and not model.is_whole:
+            return None
+        self._tried[place] = look
+        return self._serve(place, model)
+
+    def _serve(self, place: Place, model: LiveModel) -> Change | None:
         self.refusals = _with(self.refusals, place, None)
         held = self._held.get(place)
         if held is not None and held.version == model.version:
             return None
         self._hold(place, model)
         replaced = f", in the place of {held.version}" if held else ""
-        logger.info("%s, version %s, loaded from %s%s.", place, model.version, path, replaced)
+        logger.info("%s, version %s, loaded from %s%s.", place, model.version, place.file(self._folder), replaced)
         return Change(place.model, "swapped" if held else "added", place.role)
 
-    def _prove(self, place: Place, path: Path) -> Artifact:
-        loaded = artifact.load(path)
+    def _prove(self, place: Place) -> LiveModel:
+        path = place.file(self._folder)
+        loaded = self._load(place, path)
         accuracy = loaded.metadata.evaluation.accuracy
         if self._min_accuracy is not None and accuracy < self._min_accuracy:
             raise ModelFileError(
@@ -190,8 +205,23 @@ class LiveModels:
             )
         return loaded
 
-    def _refuse(self, place: Place, error: ModelFileError) -> Change | None:
+    def _load(self, place: Place, path: Path) -> LiveModel:
+        """The model of a file; the one that is held, if it is of the same content, as after a promotion."""
+        content = artifact.read(path)
+        version = artifact.version_of(content)
+        for held in self.versions(place.model).values():
+            if held.version == version:
+                return held
+        try:
+            return LiveModel(place.model, artifact.prove(path, content))
+        except ModelFileError:
+            raise
+        except Exception as error:  # whatever a file does to its reader, the others are served
+            raise ModelFileError(path, f"it can't be loaded ({error!r})") from error
+
+    def _refuse(self, place: Place, look: Look, error: ModelFileError) -> Change | None:
         reason = str(error)
+        self._tried[place] = look
         if isinstance(error.__cause__, OSError):  # a share that is away, too many open files: it may pass, so try again
             self._tried[place] = _NEVER
             if self.refusals.get(place) == reason:

@@ -1,7 +1,7 @@
 """What the service counts, for Prometheus and for `GET /metrics` in JSON."""
 
 from collections import Counter as Tally
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from app.process.shared_counters import all_workers, are_shared
 from app.serving.answers import LiveFigures, Prediction
+from app.serving.live_model import LiveModel
 from app.serving.live_models import Change, LiveModels
 
 __all__ = ["Telemetry"]
@@ -43,19 +44,19 @@ class Telemetry(Collector):
         self._predictions = Counter(
             "softmax_predictions",
             "Images classified by /predict, /predict/batch and /v2",
-            ("model", "label"),
+            ("model", "version", "label"),
             registry=self.registry,
         )
         self._checked_inputs = Counter(
             "softmax_checked_inputs",
             "Images classified by /predict and /predict/batch, which warn of those unlike the training images",
-            ("model",),
+            ("model", "version"),
             registry=self.registry,
         )
         self._unusual_inputs = Counter(
             "softmax_unusual_inputs",
             "Images among softmax_checked_inputs that look unlike the training images",
-            ("model", "warning"),
+            ("model", "version", "warning"),
             registry=self.registry,
         )
         self._refused_requests = Counter(
@@ -80,8 +81,9 @@ class Telemetry(Collector):
         self._model_collector = _ModelCollector(models)
         self.registry.register(self._model_collector)
         self._request_series: dict[tuple[str, str, int], Histogram] = {}
-        self._prediction_series: dict[tuple[str, str], Counter] = {}
-        self._checked_series: dict[str, Counter] = {}
+        self._prediction_series: dict[tuple[str, str, str], Counter] = {}
+        self._checked_series: dict[tuple[str, str], Counter] = {}
+        self._also_forget: list[Callable[[str], None]] = []
         self.count_changes(Change(model.name, "added") for model in models)
         self.count_changes(Change(name, "refused") for name in models.failures)
 
@@ -94,51 +96,49 @@ class Telemetry(Collector):
                 series = self._request_series[key] = self._requests.labels(*key)
             series.observe(request.seconds)
 
-    def prediction(self, model: str, label: str, count: int = 1) -> None:
+    def prediction(self, model: LiveModel, label: str, count: int = 1) -> None:
         """Count classified images."""
-        key = (model, label)
+        key = (model.name, model.version, label)
         series = self._prediction_series.get(key)
         if series is None:
             series = self._prediction_series[key] = self._predictions.labels(*key)
         series.inc(count)
 
-    def classified(self, model: str, predictions: Iterable[Prediction]) -> None:
+    def classified(self, model: LiveModel, predictions: Iterable[Prediction]) -> None:
         """Count answers, and what they warn of."""
         counts: dict[str, int] = {}  # looking a series up takes longer than counting here
         for prediction in predictions:
             label = prediction["label"]
             counts[label] = counts.get(label, 0) + 1
             for warning in prediction.get("warnings", ()):
-                self._unusual_inputs.labels(model, warning["code"]).inc()
+                self._unusual_inputs.labels(model.name, model.version, warning["code"]).inc()
         for label, count in counts.items():
             self.prediction(model, label, count)
-        series = self._checked_series.get(model)
+        key = (model.name, model.version)
+        series = self._checked_series.get(key)
         if series is None:
-            series = self._checked_series[model] = self._checked_inputs.labels(model)
+            series = self._checked_series[key] = self._checked_inputs.labels(*key)
         series.inc(sum(counts.values()))
 
     def refused(self, reason: str, count: int = 1) -> None:
         """Count requests that were refused to keep the others fast."""
         self._refused_requests.labels(reason).inc(count)
 
-    def count_changes(self, changes: Iterable[Change]) -> list[str]:
-        """Count what became of models, and forget the figures of models and versions that are no longer served.
+    def also_forget(self, forget: Callable[[str], None]) -> None:
+        """Have figures that are counted elsewhere dropped, too, by the name of a model that is no longer served."""
+        self._also_forget.append(forget)
 
-        Returns:
-            The models that are forgotten.
-        """
-        forgotten = []
+    def count_changes(self, changes: Iterable[Change]) -> None:
+        """Count what became of models, and forget the figures of models and versions that are no longer held."""
         for name, outcome, role in changes:
-            if role != "champion":
-                continue
-            self._swaps.labels(name).inc(outcome == "swapped")
-            self._load_failures.labels(name).inc(outcome == "refused")
+            if role == "champion":
+                self._swaps.labels(name).inc(outcome == "swapped")
+                self._load_failures.labels(name).inc(outcome == "refused")
             if are_shared():
                 continue  # what workers share can't be erased; `counted` leaves it out
-            if outcome == "removed":
+            if role == "champion" and outcome == "removed":
                 self._forget(name)
-                forgotten.append(name)
-        return forgotten
+            self._forget_versions(name)
 
     def exposition(self, accept: str, besides: Iterable[Metric] = ()) -> tuple[bytes, str]:
         """All metrics and those `besides` as text, in the newest format that `accept` allows, and its content type."""
@@ -152,15 +152,16 @@ class Telemetry(Collector):
         """What was counted, and the models."""
         return self.counted()
 
-    def live_figures(self) -> LiveFigures:
-        """The counters as JSON shows them."""
+    def live_figures(self, model: str) -> LiveFigures:
+        """The counters as JSON shows them: of one model, in whichever of its versions; requests are of all."""
         requests = 0
         predictions: Tally[str] = Tally()
         checked = 0
         unusual: Tally[str] = Tally()
-        counted = self.counted()
-        for metric in counted:
+        for metric in self.counted():
             for sample in metric.samples:
+                if sample.labels.get("model", model) != model:
+                    continue
                 if sample.name == "http_request_duration_seconds_count":
                     requests += int(sample.value)
                 elif sample.name == "softmax_predictions_total":
@@ -180,8 +181,21 @@ class Telemetry(Collector):
         counters = (self._predictions, self._checked_inputs, self._unusual_inputs, self._swaps, self._load_failures)
         for metric in counters:
             metric.remove_by_labels({"model": model})
-        self._checked_series.pop(model, None)
-        self._prediction_series = {key: series for key, series in self._prediction_series.items() if key[0] != model}
+        for forget in self._also_forget:
+            forget(model)
+
+    def _forget_versions(self, model: str) -> None:
+        held = {version.version for version in self._models.versions(model).values()}
+        gone = {version for name, version, *_ in self._prediction_series if name == model} - held
+        for version in gone:
+            for metric in (self._predictions, self._checked_inputs, self._unusual_inputs):
+                metric.remove_by_labels({"model": model, "version": version})
+        self._checked_series = {
+            key: series for key, series in self._checked_series.items() if key[0] != model or key[1] not in gone
+        }
+        self._prediction_series = {
+            key: series for key, series in self._prediction_series.items() if key[0] != model or key[1] not in gone
+        }
 
     def counted(self) -> list[Metric]:
         """The figures of this process, or of all workers; without those of models and versions no longer served.

@@ -73,8 +73,9 @@ async def test_odd_images_are_counted_and_their_share_shown(guarded: httpx.Async
     assert live["unusual_inputs"] == {"unusual": 1}
     assert live["unusual_share"] == 0.25
     text = (await guarded.get("/metrics", headers={"Accept": "text/plain"})).text
-    assert 'softmax_unusual_inputs_total{model="boots",warning="unusual"} 1.0' in text
-    assert 'softmax_checked_inputs_total{model="boots"} 4.0' in text
+    version = (await guarded.get("/models/boots")).json()["version"]
+    assert f'softmax_unusual_inputs_total{{model="boots",version="{version}",warning="unusual"}} 1.0' in text
+    assert f'softmax_checked_inputs_total{{model="boots",version="{version}"}} 4.0' in text
 
 
 async def test_the_share_is_of_the_images_that_are_looked_at(guarded: httpx.AsyncClient) -> None:

@@ -13,6 +13,7 @@ from app.main import create_app
 from app.rollout.model_folder import CHALLENGER, PREVIOUS
 from app.settings import Settings
 from tests.app.rollout.conftest import save_model, whole_version
+from tests.drawings import png
 
 pytestmark = pytest.mark.anyio
 
@@ -60,6 +61,34 @@ async def test_an_admin_promotes_by_force_and_another_takes_it_back(folder: Path
             ("rollback", "bob"),
             ("promotion", "alice"),
         ]
+
+
+async def test_the_worker_that_decides_answers_from_the_new_champion_once_it_has_told_so(folder: Path) -> None:
+    """Nobody follows the models folder here: it is the decision that has it looked at."""
+    before, after = save_model(folder, seed=1), save_model(folder / CHALLENGER, seed=2)
+
+    async def answering() -> str:
+        answer = await client.post("http://service/predict", files={"file": png()})
+        return str(answer.json()["model"]["version"])
+
+    async with service(folder, admin_keys=ADMINS) as client:
+        assert await answering() == before
+        await client.post("/promote?force=true", headers=ALICE)
+        assert await answering() == after
+        await client.post("/rollback", headers=ALICE)
+        assert await answering() == before
+
+
+async def test_the_way_back_is_open_over_http_when_the_champion_is_gone(folder: Path) -> None:
+    previous = save_model(folder / PREVIOUS, seed=2)
+    (folder / "model.safetensors").unlink()
+    async with service(folder, admin_keys=ADMINS) as client:
+        assert (await client.get("http://service/readyz")).status_code == 503
+        answer = await client.post("/rollback", headers=ALICE)
+        assert (await client.get("http://service/readyz")).status_code == 200
+
+    assert (answer.status_code, answer.json()["from_version"]) == (200, "")
+    assert whole_version(folder) == previous
 
 
 @pytest.mark.parametrize("path", ["/promote", "/promote?force=true", "/rollback"])

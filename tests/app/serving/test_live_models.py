@@ -1,10 +1,13 @@
-"""The models being served, as their files come and go; each change is served after two looks."""
+"""The models being served, as their files come and go; what a checksum does not prove whole takes two looks."""
 
+import json
 import os
 import weakref
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
 
 from app.classifier import artifact
 from app.serving.errors import NoSuchModelError, NotReadyError
@@ -29,6 +32,13 @@ def file_of(folder: Path, name: str = NAME) -> Path:
     return folder / name / artifact.FILE_NAME
 
 
+def without_checksum(content: bytes) -> bytes:
+    """The same model as other writers would save it."""
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    metadata = {key: value for key, value in header["__metadata__"].items() if key != "sha256"}
+    return save_tensors(load_tensors(content), metadata)
+
+
 def look_twice(models: LiveModels) -> list[Change]:
     return models.refresh() + models.refresh()
 
@@ -43,14 +53,46 @@ def test_a_replaced_file_is_swapped_in(models: LiveModels, models_dir: Path) -> 
     assert models.failures == {}
 
 
-def test_one_look_changes_nothing_as_the_file_may_still_be_written(models: LiveModels, models_dir: Path) -> None:
+def test_a_file_that_its_checksum_proves_whole_is_served_at_the_first_look(
+    models: LiveModels, models_dir: Path
+) -> None:
+    version = put(models_dir)
+
+    changes = models.refresh()
+
+    assert changes == [Change(NAME, "swapped")]
+    assert models.get().version == version
+
+
+@pytest.mark.parametrize("what", ["half", "without a checksum"])
+def test_any_other_file_may_still_be_written_at_the_first_look(
+    models: LiveModels, models_dir: Path, what: str, caplog: pytest.LogCaptureFixture
+) -> None:
     before = models.get()
     put(models_dir)
+    content = file_of(models_dir).read_bytes()
+    file_of(models_dir).write_bytes(content[:-1] if what == "half" else without_checksum(content))
 
     changes = models.refresh()
 
     assert changes == []
     assert models.get() is before
+    assert (models.failures, caplog.text) == ({}, "")
+    assert [change.outcome for change in models.refresh()] == ["refused" if what == "half" else "swapped"]
+
+
+def test_a_model_that_was_just_changed_is_looked_at_alone(models: LiveModels, models_dir: Path) -> None:
+    put(models_dir, "letters")
+    file_of(models_dir, "letters").unlink()
+    file_of(models_dir).unlink()
+
+    assert models.refresh("letters") == []
+    put(models_dir, "letters")
+    put(models_dir)
+    assert models.refresh("letters") == [Change("letters", "added")]
+    file_of(models_dir, "letters").unlink()
+    assert models.refresh("letters") == [Change("letters", "removed")]
+    assert look_twice(models) == [Change(NAME, "swapped")]
 
 
 def test_a_file_between_removal_and_copy_leaves_no_gap(models: LiveModels, models_dir: Path) -> None:

@@ -46,7 +46,6 @@ def test_they_come_and_go_while_serving(models_dir: Path, caplog: pytest.LogCapt
     caplog.set_level(logging.INFO)
     models = LiveModels(models_dir)
     challenger = put(models_dir, "challenger", 2)
-    assert models.refresh() == []
     assert models.refresh() == [Change(NAME, "added", "challenger")]
     assert f"Model {NAME}, challenger, version {challenger}, loaded from" in caplog.text
 
