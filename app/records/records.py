@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from app.classifier.metadata import Evaluation
 from app.records.answer import Answer
 from app.records.database import Database
-from app.records.errors import RecordsError
+from app.records.errors import NothingToReviewError, RecordsError
 from app.records.figures import VersionFigures, figures
 from app.records.metrics import RecordsMetrics
 from app.records.retention import purge
@@ -104,10 +104,18 @@ class Records:
             return {model.name: self._versions(connection, model, known) for model in models}
 
     def review(self, model: LiveModel, limit: int) -> list[ToReview]:
-        """Images to review, as `choose` does."""
+        """Images to review, as `choose` finds them.
+
+        Raises:
+            NothingToReviewError: there are none, and no more are kept.
+            RecordsUnavailableError: the database can't be read.
+        """
         conformal = model.conformal
         set_size = None if conformal is None else lambda row: len(conformal.class_ids(row, _COVERAGE))
-        return choose(self.database, model.name, model.version, limit, set_size)
+        found = choose(self.database, model.name, model.version, limit, set_size)
+        if not found and self.keep != "images":
+            raise NothingToReviewError("No images are kept; with SOFTMAX_RECORD=images those that are asked about are.")
+        return found
 
     def purge(self) -> int:
         """Remove what is older than it may be; how many rows there were."""

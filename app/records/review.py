@@ -12,7 +12,6 @@ from sqlalchemy import Row, desc, select
 
 from app.records.answer import unpack
 from app.records.database import Database
-from app.records.errors import NothingToReviewError
 from app.records.schema import answers
 from app.records.settling import is_drawn_by_chance
 
@@ -48,17 +47,12 @@ def choose(
         set_size: of the prediction set that probabilities lead to; None: the model has none.
 
     Raises:
-        NothingToReviewError: no images of this version are kept.
         RecordsUnavailableError: the database can't be read.
     """
     of_version = (answers.c.model == model, answers.c.version == version, answers.c.pixels.is_not(None))
     newest = select(answers).where(*of_version, answers.c.truth.is_(None)).order_by(desc(answers.c.time))
     with database.reading() as connection:
         found = connection.execute(newest.limit(_LOOKED_AT)).all()
-        if not found and connection.execute(select(answers.c.id).where(*of_version).limit(1)).first() is None:
-            raise NothingToReviewError(
-                "No images of this version are kept; with SOFTMAX_RECORD=images those that are asked about will be."
-            )
     return _by_turns(_ranked(found, set_size), limit)
 
 

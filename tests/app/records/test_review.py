@@ -88,6 +88,10 @@ def test_where_no_images_are_kept_it_says_how_to_keep_them(url: str, live_model:
             records.review(live_model, 10)
 
 
+def test_where_images_are_kept_an_empty_review_is_no_error(records: Records, live_model: LiveModel) -> None:
+    assert records.review(live_model, 10) == []
+
+
 def test_when_all_have_labels_there_is_nothing_left(records: Records, live_model: LiveModel) -> None:
     answer = answer_of()
     keep(records, live_model, answer)
