@@ -98,7 +98,7 @@ def test_no_acknowledged_label_is_lost_when_a_worker_is_killed(models_dir: Path,
     assert set(teller.acknowledged) <= kept(records_url)
 
 
-@pytest.mark.parametrize("rounds", [SHORT, pytest.param(30, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("rounds", [SHORT, LONG])
 def test_no_acknowledged_label_is_lost_when_the_service_is_killed(
     models_dir: Path, records_url: str, rounds: int
 ) -> None:
