@@ -40,7 +40,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "app.process": (set(), {"torch", "PIL", "fastapi", "sqlalchemy"}),
     "app.serving": ({"app.classifier", "app.process.shared_counters"}, {"fastapi", "starlette", "sqlalchemy"}),
     "app.records": ({"app.classifier", "app.serving"}, {"fastapi", "starlette", "uvicorn"}),
-    "app.rollout": ({"app.classifier", "app.serving", "app.records"}, {"fastapi", "starlette", "sqlalchemy"}),
+    "app.rollout": (DOMAIN | {"app.regular_files"}, {"fastapi", "starlette", "sqlalchemy"}),
     "app.routes": (DOMAIN | {"app.engine", "app.parts", "app.settings"}, {"sqlalchemy"}),
     "app.open_inference": (DOMAIN | {"app.engine", "app.parts", "app.settings"}, {"sqlalchemy"}),
     "app.settings": ({"app.engine.keys"}, {"torch"}),
