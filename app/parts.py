@@ -75,7 +75,7 @@ class Parts:
         self.shadow.rest()
 
 
-def _parts(request: Request) -> Parts:
+async def _parts(request: Request) -> Parts:  # not in a thread, which FastAPI would take otherwise
     parts: Parts = request.app.state.parts
     return parts
 
@@ -83,7 +83,7 @@ def _parts(request: Request) -> Parts:
 DepParts = Annotated[Parts, Depends(_parts)]
 
 
-def _administrator(request: Request, parts: DepParts) -> str:
+async def _administrator(request: Request, parts: DepParts) -> str:
     return parts.admins.name_of(request.method, dict(request.scope["headers"]))
 
 

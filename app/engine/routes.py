@@ -144,7 +144,7 @@ def methods_at(scope: Scope, routes: Iterable[routing.BaseRoute]) -> list[str]:
     return sorted(found | ({"HEAD"} if "GET" in found else set()))
 
 
-def check_query(request: Request) -> None:
+async def check_query(request: Request) -> None:
     """Refuse query parameters that a route of FastAPI's does not have, as direct routes refuse them.
 
     Raises:
