@@ -11,7 +11,7 @@ export class Refusal extends Error {
 /** The server did not answer. */
 export class Unreachable extends Error {
   constructor() {
-    super("The server does not answer. This page asks again until it does; what you drew is kept.");
+    super("The server does not answer. This page asks again, more and more slowly, until it does; what you drew is kept.");
   }
 }
 

@@ -11,10 +11,13 @@ import { decode, listen } from "./sources.js";
 
 const element = (id) => document.getElementById(id);
 const checked = (name) => document.querySelector(`input[name=${name}]:checked`).value;
-const RETRY = 2000; // ms
+const FIRST_WAIT = 1000; // ms until a server that does not answer is asked again; each further wait is twice as long
+const LONGEST_WAIT = 60_000; // ms
+const MOST_TRIES = 3; // of a request that is cut off by a server that lives
 const KEPT = { labels: "it keeps none", answers: "it keeps none, only its answers", images: "it keeps them for review" };
 
 const state = { models: [], ready: false, file: null, empty: true, answer: null, changes: 0, waiting: false };
+const trouble = { wait: FIRST_WAIT, tries: 0 }; // until something is answered again
 
 const pad = new Pad(element("pad"), ({ empty }) => {
   Object.assign(state, { file: null, empty });
@@ -71,13 +74,15 @@ function settle() {
 async function attempt(action) {
   try {
     await action();
+    recover();
     element("trouble").hidden = true;
   } catch (error) {
     state.answer = null;
     settle();
     complain(error.message);
-    if (error instanceof Unreachable) await comeBack();
-    else if (error.status === 404) await attempt(loadModels).then(() => complain(error.message)); // the model is gone
+    if (error instanceof Unreachable) return comeBack();
+    recover();
+    if (error.status === 404) await attempt(loadModels).then(() => complain(error.message)); // the model is gone
     else console.debug(error);
   }
 }
@@ -87,9 +92,20 @@ function complain(message) {
   element("trouble").hidden = false;
 }
 
+function recover() {
+  Object.assign(trouble, { wait: FIRST_WAIT, tries: 0 });
+}
+
+/** Ask again, more and more slowly; but where the server lives, it is the request that it does not want. */
 async function comeBack() {
+  if ((await isAlive()) && ++trouble.tries === MOST_TRIES) {
+    recover();
+    complain("The server answers, but ends the connection before this request is through: the file may be too large.");
+    return;
+  }
   do {
-    await new Promise((resolve) => setTimeout(resolve, RETRY));
+    await new Promise((resolve) => setTimeout(resolve, trouble.wait));
+    trouble.wait = Math.min(2 * trouble.wait, LONGEST_WAIT);
   } while (!(await isAlive()));
   element("trouble").hidden = true;
   if (!state.ready) await attempt(start);

@@ -1,8 +1,11 @@
 """When the server fails or can't be reached, the page says so in words and comes back by itself."""
 
-import pytest
-from playwright.sync_api import BrowserContext, Page
+from pathlib import Path
 
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
+
+from tests.conftest import free_port, running_server
 from tests.page.conftest import answer
 
 
@@ -64,3 +67,62 @@ def test_a_start_without_connection_is_made_up_for(context: BrowserContext, site
 
     page.wait_for_selector("#templates canvas")
     page.wait_for_selector("#trouble", state="hidden")
+
+
+def test_a_dead_server_is_asked_more_and_more_slowly_until_it_lives(browser: Browser, models_dir: Path) -> None:
+    asked: list[Request] = []
+    port = free_port()
+    with running_server(models_dir, port=port) as url:
+        page = browser.new_page(base_url=url)
+        page.clock.install()
+        page.goto("/")
+        page.wait_for_selector("#templates canvas")
+        page.on("requestfailed", lambda request: asked.append(request) if request.url.endswith("/livez") else None)
+
+    page.click("#samples button >> nth=0")
+    expect(page.locator("#trouble")).to_contain_text("The server does not answer.")
+    seconds = [second for second in range(1, 17) if has_asked(page, asked)]
+    with running_server(models_dir, port=port):
+        page.clock.fast_forward(30_000)
+
+        assert answer(page)
+        page.wait_for_selector("#trouble", state="hidden")
+    page.close()
+
+    assert seconds == [1, 3, 7, 15]
+
+
+def has_asked(page: Page, asked: list[Request]) -> bool:
+    """Whether the page asked within the second that is now let pass."""
+    before = len(asked)
+    page.clock.fast_forward(1000)
+    page.wait_for_timeout(50)
+    return len(asked) > before
+
+
+def test_a_refusal_is_no_dead_server(page: Page, console_errors: list[str], tmp_path: Path) -> None:
+    asked: list[str] = []
+    large = tmp_path / "large.png"
+    large.write_bytes(bytes(12_000_000))
+    page.on("request", lambda request: asked.append(request.url.rpartition("/")[2].partition("?")[0]))
+
+    page.set_input_files("#file", large)
+
+    expect(page.locator("#trouble")).to_contain_text("the limit is")
+    assert asked == ["explain"]
+    console_errors.clear()
+
+
+def test_a_request_that_a_living_server_cuts_off_is_not_sent_again_and_again(
+    page: Page, console_errors: list[str]
+) -> None:
+    page.route("**/explain*", lambda route: route.abort("connectionreset"))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/explain" in request.url else None)
+
+    page.click("#samples button >> nth=0")
+
+    expect(page.locator("#trouble")).to_contain_text("The server answers, but ends the connection")
+    page.wait_for_timeout(1500)
+    assert len(asked) == 3
+    console_errors.clear()
