@@ -1,4 +1,4 @@
-"""What is let in, so that what was let in is answered soon: as much as a turn has time for, and the bytes that wait.
+"""What is let in, so that what was let in is answered soon: as much as a turn has time for.
 
 A request whose body has arrived runs to its end within a turn of the event loop (`app.engine.turns`), so requests queue
 where the loop can't see them, in the sockets' buffers. What has arrived while it was busy is read in the next turn, all
@@ -10,9 +10,8 @@ are short: that costs least, and whoever connects anew waits less.
 import logging
 from asyncio import Future, get_running_loop
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from random import random
@@ -22,7 +21,7 @@ from typing import Any, TypeVar
 from app.engine.clock import Clock
 from app.engine.problems import OverCapacityError
 
-__all__ = ["Gate", "HeavyWork", "PendingBodies", "Shed"]
+__all__ = ["Gate", "HeavyWork", "Shed"]
 
 Result = TypeVar("Result")
 Shed = Callable[[str, int], None]  # is told why, and how many requests, were shed
@@ -205,42 +204,3 @@ class HeavyWork:
             return function()
         finally:
             self._mean_seconds += _NEWEST_SHARE * (perf_counter() - began - self._mean_seconds)
-
-
-class PendingBodies:
-    """The bytes of bodies that are still arriving, or that wait for a thread, and what they may add up to."""
-
-    def __init__(self, max_bytes: int, on_shed: Shed) -> None:
-        self._max_bytes = max_bytes
-        self._on_shed = on_shed
-        self._bytes = 0
-
-    def add(self, size: int) -> None:
-        """Count `size` bytes more.
-
-        Raises:
-            OverCapacityError: all bodies together would have too many.
-        """
-        if self._bytes + size > self._max_bytes:
-            self._on_shed("pending_bytes", 1)
-            raise OverCapacityError("Too many long requests at once; try again, or send smaller ones.")
-        self._bytes += size
-
-    def remove(self, size: int) -> None:
-        """Count `size` bytes less, which were added before."""
-        self._bytes -= size
-
-    @contextmanager
-    def body(self) -> Iterator[Callable[[int], None]]:
-        """One body, for as long as this context lasts; the function that it gives is `add` for each chunk."""
-        held = 0
-
-        def add(size: int) -> None:
-            nonlocal held
-            self.add(size)
-            held += size
-
-        try:
-            yield add
-        finally:
-            self.remove(held)

@@ -17,13 +17,14 @@ import orjson
 from starlette.responses import Response
 
 from app.engine.access import Access
-from app.engine.admission import Gate, HeavyWork, PendingBodies, Shed
+from app.engine.admission import Gate, HeavyWork, Shed
 from app.engine.calls import Answer, Call
 from app.engine.clock import Clock
 from app.engine.codings import decompress
 from app.engine.connections.crowd import Crowd
 from app.engine.limits import Limits
 from app.engine.neighbors import Neighbors
+from app.engine.pending import PendingBytes
 from app.engine.problems import HeadersTooLargeError, LongQueryError, OverCapacityError, Problems, RequestError
 from app.engine.routes import DirectRoutes, Match
 from app.engine.together import Batch, Steps, run_alone
@@ -95,8 +96,8 @@ class Dispatcher:
         self.batch: Batch[Answer] = Batch()
         self.gate = Gate(self.limits.turn_seconds, clock, on_shed)
         self.turn = Turn(clock, self.gate, self.batch)
-        self.pending = PendingBodies(self.limits.max_pending_bytes, on_shed)
-        self.crowd = Crowd(self.limits.max_pending_bytes, on_shed)
+        self.pending = PendingBytes(self.limits.max_pending_bytes, on_shed)
+        self.crowd = Crowd(on_shed)
         self._heavy_work = HeavyWork(on_shed, begin_thread)
         self._waiting_work = HeavyWork(on_shed, begin_thread, _WAITING_THREADS)
         self._answered: list[Call] = []  # and not noted yet
@@ -149,10 +150,11 @@ class Dispatcher:
         """The same; in a thread, where others should not wait for it.
 
         Raises:
-            OverCapacityError: too many wait for it.
+            OverCapacityError: too many wait for it, or too many bytes of answers for clients that don't take them.
         """
         if _CODING not in call.header_fields and match.route.is_light(call, len(call.content), match.named):
             return self.answer(match, call)
+        self.pending.make_room_for_an_answer()
         work = self._waiting_work if match.route.waits else self._heavy_work
         return await work.run(partial(self.answer, match, call), self._asker(match.method, call))
 

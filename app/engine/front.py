@@ -5,7 +5,7 @@ Direct routes are answered by the dispatcher; all other requests go on to FastAP
 
 import re
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -15,9 +15,12 @@ from app.engine.dispatcher import CLIENT_LEFT, SECURITY_HEADERS, Dispatcher
 from app.engine.problems import RequestError, TooLargeError
 from app.engine.routes import Match
 
-__all__ = ["SHED", "Front", "send_answer"]
+__all__ = ["ANSWERED", "COUNTED", "SHED", "Front", "send_answer"]
 
-SHED = "engine.shed"  # in a scope's state: the connection did not admit the request
+# In a scope's state, which the connection sets:
+SHED = "engine.shed"  # the request was not admitted
+COUNTED = "engine.counted"  # the connection counts its bytes
+ANSWERED = "engine.answered"  # the connection has answered it, and told of that
 
 _PREFIX = re.compile(rb"(/[\w.~-]+){1,16}", re.ASCII)  # of a path; none that a browser takes for another host
 _MAX_LENGTH_DIGITS = 18  # of a Content-Length; int() itself refuses some thousands
@@ -59,14 +62,15 @@ class Front:
             await self._pass_on(call, {**scope, **whole, "request_id": call.request_id}, receive, send)
             return
         try:
-            answer = await self._read_and_answer(match, call, receive)
+            answer = await self._read_and_answer(match, call, receive, is_counted=COUNTED in scope.get("state", ()))
         except ClientDisconnect:
-            dispatcher.note_left(match, call)
+            if ANSWERED not in scope.get("state", ()):
+                dispatcher.note_left(match, call)
             return
         await send_answer(answer, send)
 
-    async def _read_and_answer(self, match: Match, call: Call, receive: Receive) -> Answer:
-        with self._dispatcher.pending.body() as add:
+    async def _read_and_answer(self, match: Match, call: Call, receive: Receive, *, is_counted: bool) -> Answer:
+        with nullcontext(_count_nothing) if is_counted else self._dispatcher.pending.body() as add:
             try:
                 call.content = memoryview(await _read_body(receive, call, match.max_bytes, add))
                 return await self._dispatcher.answer_soon(match, call)
@@ -90,7 +94,8 @@ class Front:
         with suppress(Exception):  # it is answered and logged by then; FastAPI raises it again only for the server
             await self._fastapi(scope, receive, identified_send)
         route = getattr(scope.get("route"), "path", "unmatched")
-        self._dispatcher.note(scope["method"], route, status, call)
+        if ANSWERED not in scope.get("state", ()):
+            self._dispatcher.note(scope["method"], route, status, call)
 
 
 def _without(root_path: str, path: str) -> str:
@@ -112,7 +117,7 @@ async def send_answer(answer: Answer, send: Send) -> None:
     await send({"type": "http.response.body", "body": answer.content})
 
 
-async def _read_body(receive: Receive, call: Call, max_bytes: int, add: Callable[[int], None]) -> bytes:
+async def _read_body(receive: Receive, call: Call, max_bytes: int, add: Callable[[int], None]) -> bytes | bytearray:
     """Read a body as it arrives, and no more than `max_bytes` of it.
 
     Raises:
@@ -123,20 +128,25 @@ async def _read_body(receive: Receive, call: Call, max_bytes: int, add: Callable
     declared = _declared_length(call.header_fields)
     if declared is not None and declared > max_bytes:
         raise TooLargeError(f"The body has {declared:,} bytes; the limit is {max_bytes:,}.")
-    chunks: list[bytes] = []
-    size = 0
+    body = bytearray()  # chunks of one byte kept each for itself would take forty times as much
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         chunk: bytes = message.get("body", b"")
-        size += len(chunk)
-        if size > max_bytes:
+        if len(body) + len(chunk) > max_bytes:
             raise TooLargeError(f"The body has over {max_bytes:,} bytes, which is the limit.")
         add(len(chunk))
-        if not message.get("more_body", False):
-            return b"".join([*chunks, chunk]) if chunks else chunk
-        chunks.append(chunk)
+        is_last = not message.get("more_body", False)
+        if is_last and not body:
+            return chunk
+        body += chunk
+        if is_last:
+            return body
+
+
+def _count_nothing(_size: int) -> None:
+    pass
 
 
 def _declared_length(header_fields: dict[bytes, bytes]) -> int | None:

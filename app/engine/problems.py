@@ -10,7 +10,8 @@ RequestError
 ├── UnsupportedMediaTypeError   its body is of a kind that the route does not take
 ├── LongQueryError              its query, or the number of its fields, is over its limit
 ├── HeadersTooLargeError        its request line and header fields are over their limit, or one that is a list
-└── OverCapacityError           it could not be answered soon
+├── OverCapacityError           it could not be answered soon
+└── StoppingError               the service ended before it was answered
 """
 
 import logging
@@ -39,6 +40,7 @@ __all__ = [
     "Problems",
     "RequestError",
     "SlowRequestError",
+    "StoppingError",
     "TooLargeError",
     "UnauthorizedError",
     "UnsupportedMediaTypeError",
@@ -94,6 +96,10 @@ class HeadersTooLargeError(RequestError):
 
 class OverCapacityError(RequestError):
     status, title = 503, "Over capacity"
+
+
+class StoppingError(RequestError):
+    status, title = 503, "Service stopping"
 
 
 class ItemProblem(TypedDict):

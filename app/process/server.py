@@ -17,8 +17,8 @@ import uvicorn
 import uvicorn._subprocess
 from uvicorn.config import STARTUP_FAILURE
 
-from app.process import logs
 from app.process.door import LAST_ONES_SECONDS, close_door
+from app.process.stopping import StoppingServer
 from app.process.workers import Workers
 
 __all__ = ["end_with_launcher", "run"]
@@ -31,7 +31,7 @@ _LONG_TURN_SECONDS = 0.004
 _LONGEST_TEMP_DIR = 70  # bytes; with 32 more, a socket's path may have 107
 
 
-class _Server(uvicorn.Server):
+class _Server(StoppingServer):
     """The one process of a service without workers.
 
     libuv accepts one connection a turn from each descriptor of the socket, and each descriptor costs a new connection
@@ -44,10 +44,6 @@ class _Server(uvicorn.Server):
         self._listener = listener.dup()
         self._listener.settimeout(0)
         self._greetings: set[asyncio.Task[None]] = set()
-
-    async def _serve(self, sockets: list[socket.socket] | None = None) -> None:
-        await super()._serve(sockets)
-        logs.flush()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

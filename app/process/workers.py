@@ -21,8 +21,8 @@ from uvicorn import _subprocess
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import multiprocess
 
-from app.process import logs
 from app.process.door import LAST_ONES_SECONDS, close_door
+from app.process.stopping import StoppingServer
 
 __all__ = ["Workers"]
 
@@ -35,16 +35,12 @@ _FINISH_SECONDS = 5  # that a worker's end takes besides draining, most of them 
 _KILL_SECONDS = 5  # for the system to end a killed worker
 
 
-class _WorkerServer(uvicorn.Server):
+class _WorkerServer(StoppingServer):
     """A worker's server, which answers the launcher from its event loop."""
 
     def __init__(self, config: uvicorn.Config, launcher: Connection) -> None:
         super().__init__(config)
         self._launcher = launcher
-
-    async def _serve(self, sockets: list[socket.socket] | None = None) -> None:
-        await super()._serve(sockets)
-        logs.flush()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

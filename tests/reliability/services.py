@@ -33,12 +33,15 @@ class Service(NamedTuple):
 
 
 @contextmanager
-def running(models_dir: Path, **settings: str) -> Iterator[Service]:
+def running(models_dir: Path, log: str = os.devnull, **settings: str) -> Iterator[Service]:
     port = free_port()
     settings = {"allowed_hosts": "s", **settings}  # under which tests ask
     environment = os.environ | {f"SOFTMAX_{name.upper()}": value for name, value in settings.items()}
     command = [sys.executable, "-m", "app", "--port", str(port), "--models-dir", str(models_dir)]
-    with subprocess.Popen(command, cwd=REPOSITORY, env=environment, stderr=subprocess.DEVNULL) as process:
+    with (
+        Path(log).open("wb") as stderr,
+        subprocess.Popen(command, cwd=REPOSITORY, env=environment, stderr=stderr) as process,
+    ):
         service = Service(process, f"http://127.0.0.1:{port}")
         try:
             wait_until_it_answers(service.url, process)

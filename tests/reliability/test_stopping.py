@@ -3,15 +3,17 @@
 import signal
 import socket
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
+import orjson
 import psutil
 import pytest
 
 from tests import drawings
 from tests.conftest import workers_of
 from tests.reliability.services import load, running
+from tests.reliability.sockets import connect, read_answer
 
 
 def test_sigterm_makes_the_service_unready_first_and_ends_it_in_time(models_dir: Path) -> None:
@@ -104,3 +106,35 @@ def test_a_request_that_never_ends_does_not_keep_the_service_from_stopping(model
             service.process.send_signal(signal.SIGTERM)
 
             service.process.wait(timeout=8)
+
+
+ARRIVING = b"POST /predict HTTP/1.1\r\nHost: s\r\nContent-Type: image/png\r\n"
+WAYS = {
+    "the short way": ARRIVING + b"Content-Length: 900\r\n\r\nhalf",
+    "the detour": ARRIVING + b"Transfer-Encoding: chunked\r\n\r\n384\r\nhalf",
+    "a heavy call": ARRIVING.replace(b"predict", b"predict/batch") + b"Content-Length: 900000\r\n\r\nhalf",
+    "a head": ARRIVING,
+}
+
+
+@pytest.mark.parametrize(("workers", "signals"), [("1", 1), ("2", 4)], ids=["time is over", "told again"])
+def test_what_was_arriving_when_the_service_is_forced_to_end_is_told_so(
+    models_dir: Path, tmp_path: Path, workers: str, signals: int
+) -> None:
+    settings = {"workers": workers, "drain_seconds": "0", "stop_seconds": "1"}
+    with running(models_dir, log=f"{tmp_path}/log", **settings) as service, ExitStack() as stack:
+        clients = [stack.enter_context(connect(service.url)) for _ in WAYS]
+        for client, sent in zip(clients, WAYS.values(), strict=True):
+            client.sendall(sent)
+        time.sleep(0.5)
+        for _ in range(signals):
+            service.process.send_signal(signal.SIGTERM)
+            time.sleep(0.4)
+        answers = [read_answer(client) for client in clients]
+        service.process.wait(timeout=10)
+
+    problems = [orjson.loads(answer.content) for answer in answers]
+    assert [(problem["status"], problem["title"]) for problem in problems] == [(503, "Service stopping")] * len(WAYS)
+    lines = [orjson.loads(line) for line in (tmp_path / "log").read_bytes().splitlines()]
+    cut_off = [(line["route"], line["status"]) for line in lines if line["event"] == "request" and line["status"] > 200]
+    assert sorted(cut_off) == [("/predict", 503), ("/predict", 503), ("/predict/batch", 503), ("unmatched", 503)]

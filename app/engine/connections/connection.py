@@ -25,7 +25,8 @@ from app.engine.connections.detour import Detour, lines
 from app.engine.connections.plain_requests import PlainHead, ordinary_post, read_plain_head
 from app.engine.dispatcher import VARY, Dispatcher
 from app.engine.limits import Limits
-from app.engine.problems import RequestError, SlowRequestError
+from app.engine.pending import TOO_MUCH
+from app.engine.problems import OverCapacityError, RequestError, SlowRequestError, StoppingError
 from app.engine.routes import Match
 
 __all__ = ["Connection"]
@@ -52,15 +53,16 @@ class _Arriving:
         self.match = match
         self.call = call  # None: it is refused once its body has arrived
         self.missing = head.body_bytes
-        self.held = 0
-        if call is not None:
-            call.content = memoryview(bytearray(head.body_bytes))
+        self.body = bytearray()  # grows as it arrives: what is only announced takes no memory
+
+    @property
+    def held_bytes(self) -> int:
+        return self.head.size + len(self.body)
 
     def take(self, data: memoryview) -> None:
         """Add what has come, no more than was missing."""
         if self.call is not None:
-            start = self.head.body_bytes - self.missing
-            self.call.content[start : start + len(data)] = data
+            self.body += data
         self.missing -= len(data)
 
 
@@ -87,6 +89,7 @@ class Connection(asyncio.Protocol):
         self._turn = self._dispatcher.turn
         self._gate = self._dispatcher.gate
         self._crowd = self._dispatcher.crowd
+        self._pending = self._dispatcher.pending
         self._limits = self._dispatcher.limits
         self._is_drawn = True  # by the lots that the gate draws among new requests
         self._vary = _lines((VARY,)) if self._dispatcher.answers_other_origins else b""
@@ -99,6 +102,7 @@ class Connection(asyncio.Protocol):
         self._is_paused = False  # nothing is read
         self._is_held = False  # the detour takes no more for now
         self._is_blocked = False  # the client takes nothing for now
+        self._holds = False  # some of the bytes that wait
         self._has_ended = False  # the client sends no more
         self._is_told = False  # that the server stops
         self._dropped = 0  # bytes since it sends no more itself
@@ -113,8 +117,8 @@ class Connection(asyncio.Protocol):
         self._state.connections.discard(self)
         self._deadlines.stop()
         self._crowd.forget(self)
-        arriving = self._arriving
-        self._release()
+        self._let_go()
+        arriving, self._arriving = self._arriving, None
         if arriving is not None and arriving.match is not None and arriving.call is not None:
             self._dispatcher.note_left(arriving.match, arriving.call)
         if self._detour is not None:
@@ -130,6 +134,7 @@ class Connection(asyncio.Protocol):
         self._start = 0
         if self._in_turn or phase is WORK or self._is_held or self._is_blocked:
             self._pause_reading()
+            self._hold()
         elif phase is IDLE and not self._gate.may_wait():
             self._is_drawn = False
             if not self._shed_ordinary():
@@ -144,13 +149,14 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._is_blocked = True
-        self._crowd.hold(self, self.transport.get_write_buffer_size())
+        self._let_go()  # what waits from now on is the answer
+        self._hold()
         if self._detour is not None:
             self._detour.pause_writing()
 
     def resume_writing(self) -> None:
         self._is_blocked = False
-        self._crowd.release(self)
+        self._let_go()
         if self._detour is not None:
             self._detour.resume_writing()
         self._ask_again()
@@ -165,6 +171,13 @@ class Connection(asyncio.Protocol):
         elif self._detour is not None and self._deadlines.phase is WORK:
             self._detour.be_last()
 
+    def end(self) -> None:
+        """Answer what is not answered yet with the news that the service ends now."""
+        if self._deadlines.phase is not IDLE:
+            self._refuse(StoppingError("The service stops before the request was answered; send it again."))
+        else:
+            self.leave()
+
     def abort(self) -> None:
         """Close it now, whatever waits."""
         self.transport.abort()
@@ -172,6 +185,22 @@ class Connection(asyncio.Protocol):
     def idle_since(self) -> float | None:
         """When its last answer was given; None: something is asked."""
         return self._deadlines.idle_since()
+
+    def held_bytes(self) -> int:
+        """How much it holds of what was read and is not answered, and of answers that the client has not taken."""
+        arriving = self._arriving.held_bytes if self._arriving is not None else 0
+        detour = self._detour.held_bytes if self._detour is not None else 0
+        return len(self._waiting) + arriving + detour + self.transport.get_write_buffer_size()
+
+    def give_way(self) -> bool:
+        """Let go of all of this, as too much waits; False: it is being answered."""
+        if self._is_blocked or self.is_leaving():
+            self.transport.abort()
+        elif self._deadlines.phase is WORK:
+            return False
+        else:
+            self._refuse(OverCapacityError(TOO_MUCH))
+        return True
 
     def take_turn(self) -> None:
         """Go on with what was read."""
@@ -215,7 +244,7 @@ class Connection(asyncio.Protocol):
         if self.is_leaving():
             return
         self._waiting = b""
-        self._release()
+        self._arriving = None
         self._deadlines.enter(LEAVING)
         if self._detour is not None:
             self._detour.abandon()
@@ -253,8 +282,10 @@ class Connection(asyncio.Protocol):
         elif in_turn:
             self._in_turn = True
             self._turn.later(self._ask_anew)
+            self._hold()
         else:
             self._ask_anew()
+            self._hold()
 
     def _go_on(self) -> None:
         if self._must_wait() or self.is_leaving():
@@ -269,8 +300,10 @@ class Connection(asyncio.Protocol):
         except RequestError as error:
             self._refuse(error)
         phase = self._deadlines.phase
-        if (phase is BODY or phase is HEAD) and not (self._in_turn or self._must_wait()):
-            self._rest()
+        if phase is BODY or phase is HEAD:
+            if not (self._in_turn or self._must_wait()):
+                self._rest()
+            self._hold()
 
     def _rest(self) -> None:
         """Wait for more; where there will be none, the connection is at its end."""
@@ -334,13 +367,12 @@ class Connection(asyncio.Protocol):
 
     def _read_plain_body(self, arriving: _Arriving) -> None:
         data = memoryview(self._waiting)[self._start : self._start + arriving.missing]
-        if arriving.call is not None:
-            self._dispatcher.pending.add(len(data))
-            arriving.held += len(data)
         arriving.take(data)
         self._consume(self._start + len(data))
         if not arriving.missing:
-            self._release()
+            self._arriving = None
+            if arriving.call is not None:
+                arriving.call.content = memoryview(arriving.body)
             self._answer(arriving.head, arriving.match, arriving.call)
 
     def _answer(self, head: PlainHead, match: Match | None, call: Call | None) -> None:
@@ -410,6 +442,8 @@ class Connection(asyncio.Protocol):
 
     def _finish(self, *, keep_alive: bool) -> None:
         """Go over to the next request."""
+        if self._holds and not self._is_blocked:
+            self._let_go()
         if keep_alive and not self._is_told:
             self._deadlines.enter(IDLE)
         else:
@@ -421,11 +455,15 @@ class Connection(asyncio.Protocol):
         if detour is not None and detour.has_answered():
             self.leave()  # an answer is not disturbed by another
             return
-        call = self._arriving.call if self._arriving is not None else None
+        call, match = (None, None) if self._arriving is None else (self._arriving.call, self._arriving.match)
+        method = "other"
         if call is None:
             path, fields = ("", {}) if detour is None else (detour.path(), dict(detour.headers))
             call = self._dispatcher.call(path, b"", fields)
-        self._write(self._dispatcher.refuse(call, error), keep_alive=False)
+        if detour is not None and detour.is_asking():
+            method = detour.be_answered()
+            match = self._dispatcher.routes.match(method.encode(), call.path)
+        self._write(self._dispatcher.refuse(call, error, match, method), keep_alive=False)
 
     def _write(self, answer: Answer, *, keep_alive: bool) -> None:
         closes = _CLOSE in answer.headers
@@ -463,10 +501,18 @@ class Connection(asyncio.Protocol):
         if self._dropped > _LEAVING_BYTES:
             self.transport.abort()
 
-    def _release(self) -> None:
-        if self._arriving is not None:
-            self._dispatcher.pending.remove(self._arriving.held)
-            self._arriving = None
+    def _hold(self) -> None:
+        """Count what waits here; the last thing that is done in a turn, as it may have to give way at once."""
+        if 2 * self._start > len(self._waiting):  # what was consumed would be kept with what was not
+            self._waiting, self._start = self._waiting[self._start :], 0
+        if not self.transport.is_closing():
+            self._holds = True
+            self._pending.hold(self, self.held_bytes())
+
+    def _let_go(self) -> None:
+        if self._holds:
+            self._holds = False
+            self._pending.release(self)
 
     def _pause_reading(self) -> None:
         if not self._is_paused:

@@ -1,4 +1,4 @@
-"""All connections of a process, and who goes first where they are too many or hold too much."""
+"""All connections of a process, and who goes first where they are too many."""
 
 import logging
 import resource
@@ -32,20 +32,16 @@ class Member(Protocol):
 class Crowd:
     """What connections share."""
 
-    def __init__(self, max_unread_bytes: int, on_shed: Shed, max_connections: int | None = None) -> None:
+    def __init__(self, on_shed: Shed, max_connections: int | None = None) -> None:
         """Bound them.
 
         Args:
-            max_unread_bytes: of all answers that their clients don't take.
             on_shed: is told why connections were closed, and how many.
             max_connections: None: as many as the process may have descriptors, but for a reserve.
         """
-        self._max_unread_bytes = max_unread_bytes
         self._on_shed = on_shed
         self._max_connections = max_connections or _max_connections()
-        self._leaving: dict[Member, None] = {}  # the longest first, here and below
-        self._unread: dict[Member, int] = {}
-        self._unread_bytes = 0
+        self._leaving: dict[Member, None] = {}  # the longest first
         self._logged_at = float("-inf")
 
     def welcome(self, all_members: Collection[Member]) -> None:
@@ -56,7 +52,7 @@ class Crowd:
         going = sorted(idle)[: max(1, int(_SHARE_AT_ONCE * len(all_members)))]
         for _, _, member in going:
             member.abort()
-        self._tell("descriptors", len(going))
+        self._tell(len(going))
 
     def begin_leaving(self, member: Member) -> None:
         """Note that a connection sends no more; of too many, the first is cut off."""
@@ -66,31 +62,16 @@ class Crowd:
             del self._leaving[first]
             first.abort()
 
-    def hold(self, member: Member, size: int) -> None:
-        """Note how many bytes a client does not take; over the limit, those go that were noted first."""
-        self._unread_bytes += size - self._unread.pop(member, 0)
-        self._unread[member] = size
-        while self._unread_bytes > self._max_unread_bytes:
-            slowest = next(iter(self._unread))
-            self.release(slowest)
-            slowest.abort()
-            self._tell("unread_bytes", 1)
-
-    def release(self, member: Member) -> None:
-        """Note that a client has taken all."""
-        self._unread_bytes -= self._unread.pop(member, 0)
-
     def forget(self, member: Member) -> None:
         """Note that a connection is closed."""
         self._leaving.pop(member, None)
-        self.release(member)
 
-    def _tell(self, why: str, count: int) -> None:
-        self._on_shed(why, count)
+    def _tell(self, count: int) -> None:
+        self._on_shed("descriptors", count)
         now = perf_counter()
         if now - self._logged_at > _LOG_SECONDS:
             self._logged_at = now
-            logger.warning("Connections are closed, as there are too many or they take nothing: %s.", why)
+            logger.warning("Connections are closed, as there are too many: descriptors.")
 
 
 def _max_connections() -> int:

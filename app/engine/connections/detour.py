@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 
 from app.engine.connections.plain_requests import HOST, MAX_FIELDS
-from app.engine.front import SHED
+from app.engine.front import ANSWERED, COUNTED, SHED
 from app.engine.problems import BadRequestError, HeadersTooLargeError, RequestError
 
 __all__ = ["Detour", "Owner", "lines"]
@@ -82,9 +82,17 @@ class Detour(HttpToolsProtocol):
         self.is_whole = True  # it has arrived to its last byte
         self.missing: int | None = 0  # bytes of its body; None: it ends where its chunks end
         self._in_head = False
+        self._head_bytes = 0
         self._body_bytes = 0
         self._chunks = 0
         self._bytes_between = 0  # of chunks' heads and of trailers, since the last byte of the body
+
+    @property
+    def held_bytes(self) -> int:
+        """How much it has been fed of a request that is not answered yet."""
+        if self.cycle is not None and self.cycle.response_complete:
+            return 0
+        return self._head_bytes + self._body_bytes + self._bytes_between
 
     def begin(self) -> None:
         """Turn to the next request."""
@@ -94,7 +102,7 @@ class Detour(HttpToolsProtocol):
         self.url = b""
         self.headers = []
         self._in_head = True
-        self._body_bytes = self._chunks = self._bytes_between = 0
+        self._head_bytes = self._body_bytes = self._chunks = self._bytes_between = 0
 
     def feed(self, data: bytes) -> None:
         """Read more of the request, and nothing after it; the application is asked as soon as its head is whole.
@@ -159,13 +167,14 @@ class Detour(HttpToolsProtocol):
         _check(self.parser.get_method(), version, self.headers)
         if self.parser.should_upgrade():
             return  # it is read again, as if it did not ask for that
-        self._bytes_between = 0
+        self._head_bytes, self._bytes_between = self._bytes_between, 0
         if b"transfer-encoding" not in fields:
             self.missing = int(fields.get(b"content-length", b"0"))
         if version == "1.0":
             self.expect_100_continue = False
         if not self._owner.admits(self.path()):
             self.scope["state"][SHED] = True
+        self.scope["state"][COUNTED] = True
         super().on_headers_complete()
         # Until the body has arrived, an answer is the connection's last.
         self.cycle.keep_alive = False
@@ -201,6 +210,15 @@ class Detour(HttpToolsProtocol):
     def be_last(self) -> None:
         """Have the answer that is being made be the last."""
         self.cycle.keep_alive = False
+
+    def is_asking(self) -> bool:
+        """Whether the application has been asked."""
+        return self.cycle is not None
+
+    def be_answered(self) -> str:
+        """Let the application be, as the connection answers itself; the request's method, HEAD as GET."""
+        self.scope["state"][ANSWERED] = True
+        return "GET" if self.scope["method"] == "HEAD" else self.scope["method"]
 
     def has_answered(self) -> bool:
         """Whether an answer was begun."""

@@ -1,4 +1,4 @@
-"""Who goes first where connections are too many or hold too much."""
+"""Who goes first where connections are too many."""
 
 import pytest
 
@@ -17,8 +17,8 @@ class Member:
         return self._idle_since
 
 
-def crowd(max_unread_bytes: int = 100, max_connections: int = 10) -> Crowd:
-    return Crowd(max_unread_bytes, lambda _why, _count: None, max_connections)
+def crowd(max_connections: int = 10) -> Crowd:
+    return Crowd(lambda _why, _count: None, max_connections)
 
 
 def test_where_descriptors_run_out_the_longest_idle_goes() -> None:
@@ -35,31 +35,6 @@ def test_with_descriptors_to_spare_nobody_goes() -> None:
     crowd().welcome(members)
 
     assert not any(member.is_aborted for member in members)
-
-
-def test_of_too_many_unread_answers_those_of_the_slowest_client_go_first() -> None:
-    first, second, third = (Member() for _ in range(3))
-    all_of_them = crowd()
-
-    all_of_them.hold(first, 60)
-    all_of_them.hold(second, 30)
-    all_of_them.hold(first, 65)  # it took some, and got more: it is the newest now
-    all_of_them.hold(third, 20)
-
-    assert [member.is_aborted for member in (first, second, third)] == [False, True, False]
-
-
-def test_what_was_taken_counts_no_more() -> None:
-    first, second = Member(), Member()
-    all_of_them = crowd()
-
-    all_of_them.hold(first, 90)
-    all_of_them.release(first)
-    all_of_them.hold(second, 90)
-    all_of_them.forget(second)
-    all_of_them.hold(first, 100)
-
-    assert not any(member.is_aborted for member in (first, second))
 
 
 @pytest.mark.parametrize(("gone", "aborted"), [(0, 1), (1, 0)])
