@@ -177,7 +177,7 @@ async def _ask_and_probe(port: int, seconds: float, key: str | None) -> Figures:
 async def _predict(port: int, until: float, key: str | None) -> tuple[list[float], int]:
     """Milliseconds of each answer, one after the other on one connection, and how many were none or refused."""
     request = build_request({"path": "/predict", "body": "form", "field": "file"}, WORKLOADS["single"])
-    fields = {**request.headers, "Host": "s", "Content-Length": str(len(request.body))}
+    fields = {**request.headers, "Host": "localhost", "Content-Length": str(len(request.body))}
     if key is not None:
         fields["X-API-Key"] = key
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
@@ -209,7 +209,7 @@ async def _probe(port: int, until: float) -> list[float]:
         failed = 0.0
         try:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(b"GET /livez HTTP/1.1\r\nHost: s\r\n\r\n")
+            writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
             failed = 1000.0 * (await _status_of_answer(reader) != 200)
             writer.close()
         except (OSError, EOFError):
@@ -229,7 +229,7 @@ async def _until_ready(port: int) -> None:
     for _ in range(600):
         with suppress(OSError, EOFError):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(b"GET /readyz HTTP/1.1\r\nHost: s\r\n\r\n")
+            writer.write(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             ready = await _status_of_answer(reader) == 200
             writer.close()
             if ready:

@@ -9,7 +9,7 @@ from PIL import Image
 __all__ = ["ATTACKS"]
 
 _Attack = Callable[[int], Awaitable[None]]
-_BURST = b"GET /a HTTP/1.1\r\nHost: s\r\n\r\n"
+_BURST = b"GET /a HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 async def _pipelines(port: int) -> None:
@@ -19,25 +19,25 @@ async def _pipelines(port: int) -> None:
 
 async def _unwanted_body(port: int) -> None:
     """A body that is refused by its head, and goes on in chunks of one byte."""
-    head = b"POST /nowhere HTTP/1.1\r\nHost: s\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     await _send_on(port, b"1\r\nx\r\n" * 40_000, head)
 
 
 async def _tiny_chunks(port: int) -> None:
     """The same where the body is wanted."""
-    head = b"POST /predict HTTP/1.1\r\nHost: s\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n"
     await _send_on(port, b"1\r\nx\r\n" * 40_000, head)
 
 
 async def _many_fields(port: int) -> None:
     """Heads of 60 KB of the shortest fields, on fifty connections."""
-    wire = b"GET /livez HTTP/1.1\r\nHost: s\r\n" + b"a:\r\n" * 15_000
+    wire = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n" + b"a:\r\n" * 15_000
     await asyncio.gather(*(_ask_on(port, wire + b"\r\n") for _ in range(50)))
 
 
 async def _unfinished_heads(port: int) -> None:
     """Heads of 60 KB that do not end, on three hundred connections."""
-    await _hold(port, b"GET /livez HTTP/1.1\r\nHost: s\r\nx: " + b"y" * 60_000, 300)
+    await _hold(port, b"GET /livez HTTP/1.1\r\nHost: localhost\r\nx: " + b"y" * 60_000, 300)
 
 
 async def _unread_answers(port: int) -> None:
@@ -53,18 +53,18 @@ async def _unread_answers(port: int) -> None:
 
 async def _declared_bodies(port: int) -> None:
     """Bodies that are announced and never sent, on two hundred connections."""
-    head = b"POST /predict HTTP/1.1\r\nHost: s\r\nContent-Type: image/png\r\nContent-Length: 900000\r\n\r\nx"
+    head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: 900000\r\n\r\nx"
     await _hold(port, head, 200)
 
 
 async def _lists(port: int) -> None:
     """An `Accept` of 60 KB of commas."""
-    await _ask_on(port, b"GET /metrics HTTP/1.1\r\nHost: s\r\nAccept: " + b"," * 60_000 + b"\r\n\r\n")
+    await _ask_on(port, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: " + b"," * 60_000 + b"\r\n\r\n")
 
 
 async def _queries(port: int) -> None:
     """A query of twenty thousand fields."""
-    await _ask_on(port, b"GET /models?" + b"a&" * 20_000 + b" HTTP/1.1\r\nHost: s\r\n\r\n")
+    await _ask_on(port, b"GET /models?" + b"a&" * 20_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
 
 
 async def _large_images(port: int) -> None:
@@ -90,7 +90,7 @@ async def _silent_connections(port: int) -> None:
 async def _preflights(port: int) -> None:
     """Preflights that ask for thirty thousand headers."""
     fields = b"Origin: https://a.example\r\nAccess-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: "
-    await _ask_on(port, b"OPTIONS /predict HTTP/1.1\r\nHost: s\r\n" + fields + b"a," * 30_000 + b"\r\n\r\n")
+    await _ask_on(port, b"OPTIONS /predict HTTP/1.1\r\nHost: localhost\r\n" + fields + b"a," * 30_000 + b"\r\n\r\n")
 
 
 ATTACKS: dict[str, _Attack] = {
@@ -117,7 +117,7 @@ def _image(kind: str, side: int) -> bytes:
 
 
 def _post(path: bytes, body: bytes, content_type: bytes, fields: bytes = b"") -> bytes:
-    head = b"POST %b HTTP/1.1\r\nHost: s\r\nContent-Type: %b\r\n%bContent-Length: %d\r\n\r\n"
+    head = b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Type: %b\r\n%bContent-Length: %d\r\n\r\n"
     return head % (path, content_type, fields, len(body)) + body
 
 
