@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from http import HTTPStatus
+from threading import Lock
 from typing import Any
 
+import anyio.to_thread
 import torch
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -88,6 +90,7 @@ _SENT_HEADERS = (  # that pages of other origins may send; the last three are wh
     "X-Requested-With",
     "traceparent",
 )
+_THREADS = 4  # for what goes through FastAPI: each more that computes holds the event loop up for a longer while
 _READ_HEADERS = ("X-Request-ID", "X-Model-Version", "Retry-After", "Inference-Header-Content-Length")
 
 
@@ -100,10 +103,18 @@ class Service(FastAPI):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.outermost(scope, receive, send)
 
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._describing = Lock()  # which takes most of a second, once
+
     def openapi(self) -> dict[str, Any]:
         """FastAPI's description of the service, with its problems and keys."""
-        if self.openapi_schema is not None:
+        with self._describing:
+            if self.openapi_schema is None:
+                self.openapi_schema = self._described()
             return self.openapi_schema
+
+    def _described(self) -> dict[str, Any]:
         document = super().openapi()
         add_schemas(document, (Problem, *_PROBLEM_MODELS.values(), TellableLabel))
         if self.state.parts.settings.needs_key:
@@ -122,7 +133,7 @@ def create_app(settings: Settings | None = None) -> Service:
         summary="Class probabilities of 28×28 grayscale images, by softmax regression.",
         version=__version__,
         lifespan=_lifespan,
-        docs_url=None,  # app.routes.page has it
+        openapi_url=None,  # app.routes.page has it, and /docs
         redoc_url=None,
         servers=[{"url": "."}],  # beside this description, whatever prefix that has
         root_path_in_servers=False,
@@ -233,6 +244,7 @@ def _admin_keys(settings: Settings) -> dict[str, str]:
 async def _lifespan(app: Service) -> AsyncIterator[dict[str, Dispatcher]]:
     give_back_large_blocks()
     torch.set_num_threads(1)  # the work of one request is too small to share out
+    anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
     gc.collect()
     gc.freeze()  # what is loaded now stays: full collections need not walk it, and p99 keeps near p50
     parts: Parts = app.state.parts

@@ -1,9 +1,10 @@
-"""`GET /`: the page that draws, asks and explains through the public API; `GET /docs`; and the files of both."""
+"""`GET /`: the page that draws, asks and explains through the public API; `GET /docs`, `/openapi.json`; their files."""
 
 from importlib.resources import files
 from pathlib import Path
 
-from fastapi import APIRouter
+import orjson
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 
@@ -42,3 +43,9 @@ async def page() -> FileResponse:
 @router.get("/docs")
 async def docs() -> FileResponse:
     return FileResponse(_FOLDER / "docs.html", headers=_DOCS_HEADERS)
+
+
+@router.get("/openapi.json")
+def openapi(request: Request) -> Response:
+    """The description of the service, made at the first request: in a thread, as it takes most of a second."""
+    return Response(orjson.dumps(request.app.openapi()), media_type="application/json")

@@ -1,10 +1,12 @@
 """What one attacker of each kind does to a good client on a connection of its own: `SECURITY.md`'s promises, measured.
 
-    python -m benchmarks.reliability.attackers                       # some 8 minutes; one kind by --only pipelines
-    python -m benchmarks.reliability.attackers --keys                # keys are set, and the attacker has none
+    python -m benchmarks.reliability.attackers                       # some 9 minutes; one kind by --only pipelines
+    python -m benchmarks.reliability.attackers --server ../base      # the service of another working tree
 
-Server, attacker and good client share all cores. Each attack has quiet figures of its own, measured before it in the
-same run, and ends after its seconds; then the memory has a minute to come back. Exits with 1 where a promise is broken.
+Server, attacker and good client share all cores. Each attack is made twice, on a service without keys and on one with
+keys of which the attacker has none. It has quiet figures of its own, measured before it in the same run, and ends after
+its seconds; then the memory has a minute to come back. Prints the rows of a table, and exits with 1 where a promise is
+broken.
 """
 
 import argparse
@@ -26,7 +28,6 @@ import psutil
 
 from benchmarks.reliability.attacks import ATTACKS
 from benchmarks.serving.machine import describe_machine
-from benchmarks.serving.sample_model import save_sample_model
 from benchmarks.serving.servers import free_ports
 from benchmarks.serving.workloads import WORKLOADS, build_request
 
@@ -37,7 +38,11 @@ _MAX_RATIO, _MAX_RATIO_WITHOUT_KEY = 10.0, 3.0  # of the p99 under attack to the
 _MAX_MEMORY_RATIO = 1.5  # of that at rest, besides what may wait
 _PENDING_MIB = 128.0  # SOFTMAX_MAX_PENDING_BYTES
 _BACK_SECONDS = 60
-_HEADER = "attack              quiet p99 ms     p99  ratio   refused  livez worst ms   MiB at rest  most  after   kept"
+_WITH_KEYS = {"both": (False, True), "no": (False,), "yes": (True,)}
+_HEADER = (
+    "| attack | keys | quiet p99, ms | p99 | ratio | refused | `/livez`, worst | MiB at rest | most | after | kept |\n"
+    "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +57,21 @@ class Figures:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=sorted(ATTACKS), action="append")
-    parser.add_argument("--seconds", type=float, default=8, help="of each attack, and of quiet before it")
-    parser.add_argument("--keys", action="store_true", help="set a key, which the attacker does not have")
+    parser.add_argument("--keys", choices=("both", "no", "yes"), default="both", help="whether a key is set")
+    parser.add_argument("--seconds", type=float, default=4, help="of each attack, and of quiet before it")
+    parser.add_argument("--server", type=Path, default=Path(), help="working tree whose service is attacked")
     arguments = parser.parse_args()
-    print(describe_machine(), _HEADER, sep="\n")
-    kept = [_measure(name, arguments.seconds, with_keys=arguments.keys) for name in arguments.only or ATTACKS]
+    print(describe_machine(), _HEADER, sep="\n", flush=True)
+    kept = [
+        _measure(name, arguments.server, arguments.seconds, with_keys=with_keys)
+        for with_keys in _WITH_KEYS[arguments.keys]
+        for name in arguments.only or ATTACKS
+    ]
     sys.exit(not all(kept))
 
 
-def _measure(name: str, seconds: float, *, with_keys: bool) -> bool:
-    with _server(with_keys=with_keys) as (port, process):
+def _measure(name: str, tree: Path, seconds: float, *, with_keys: bool) -> bool:
+    with _server(tree, with_keys=with_keys) as (port, process):
         key = _KEY if with_keys else None
         _good_client(port, 1, key)  # all that is loaded at the first request
         quiet = _good_client(port, seconds, key)
@@ -78,20 +88,20 @@ def _measure(name: str, seconds: float, *, with_keys: bool) -> bool:
         and after <= _MAX_MEMORY_RATIO * at_rest
     )
     print(
-        f"{name:<20}{quiet.p99:>12.1f}{attacked.p99:>8.1f}{ratio:>7.1f}{attacked.refused:>10}"
-        f"{attacked.livez_worst:>16.1f}{at_rest:>14.0f}{most:>6.0f}{after:>7.0f}   {'yes' if kept else 'NO'}",
+        f"| {name} | {'yes' if with_keys else 'no'} | {quiet.p99:.1f} | {attacked.p99:.1f} | {ratio:.1f} | "
+        f"{attacked.refused:,} | {attacked.livez_worst:.0f} | {at_rest:.0f} | {most:.0f} | {after:.0f} | "
+        f"{'yes' if kept else '**no**'} |",
         flush=True,
     )
     return kept
 
 
 @contextmanager
-def _server(*, with_keys: bool) -> Iterator[tuple[int, psutil.Process]]:
+def _server(tree: Path, *, with_keys: bool) -> Iterator[tuple[int, psutil.Process]]:
+    """The service of a working tree, with the model that stands there."""
     [port] = free_ports(1)
     with TemporaryDirectory() as folder:
-        save_sample_model(Path(folder))
         settings = {
-            "MODELS_DIR": f"{folder}/models",
             "RECORDS": f"sqlite:///{folder}/records.sqlite",
             "PORT": str(port),
             "CORS_ORIGINS": "https://a.example",
@@ -100,7 +110,7 @@ def _server(*, with_keys: bool) -> Iterator[tuple[int, psutil.Process]]:
             settings["API_KEYS"] = _KEY
         environment = os.environ | {f"SOFTMAX_{name}": value for name, value in settings.items()}
         command = [sys.executable, "-m", "app"]
-        with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:  # noqa: S603 - our own
+        with subprocess.Popen(command, cwd=tree, env=environment, stderr=subprocess.DEVNULL) as process:  # noqa: S603
             try:
                 asyncio.run(_until_ready(port))
                 yield port, psutil.Process(process.pid)

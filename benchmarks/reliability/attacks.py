@@ -1,6 +1,7 @@
 """One attacker of each kind: a coroutine that attacks a port of this machine until it is refused, or killed."""
 
 import asyncio
+import gzip
 import io
 from collections.abc import Awaitable, Callable
 
@@ -41,13 +42,13 @@ async def _unfinished_heads(port: int) -> None:
 
 
 async def _unread_answers(port: int) -> None:
-    """Batches with `pixels=true` whose answers nobody reads, on a hundred connections."""
+    """Batches with `pixels=true` whose answers nobody reads, on three hundred connections."""
     parts = b"".join(
         b'--b\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\n' + _image("PNG", 28) + b"\r\n"
         for _ in range(200)
     )
     await _hold(
-        port, _post(b"/predict/batch?pixels=true", parts + b"--b--\r\n", b"multipart/form-data; boundary=b"), 100
+        port, _post(b"/predict/batch?pixels=true", parts + b"--b--\r\n", b"multipart/form-data; boundary=b"), 300
     )
 
 
@@ -93,6 +94,43 @@ async def _preflights(port: int) -> None:
     await _ask_on(port, b"OPTIONS /predict HTTP/1.1\r\nHost: localhost\r\n" + fields + b"a," * 30_000 + b"\r\n\r\n")
 
 
+async def _chunk_extensions(port: int) -> None:
+    """A body whose chunks of one byte have extensions of four thousand."""
+    head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n"
+    await _send_on(port, (b"1;" + b"e" * 4000 + b"\r\nx\r\n") * 60, head)
+
+
+async def _expectations(port: int) -> None:
+    """Bodies that wait to be told to come, and never do, on fifty connections at a time."""
+    head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 900000\r\n\r\n"
+    await asyncio.gather(*(_abandon(port, head) for _ in range(50)))
+
+
+async def _compressed(port: int) -> None:
+    """Sixteen megabytes in sixteen thousand bytes of gzip, on four connections."""
+    wire = _post(b"/predict/batch", gzip.compress(bytes(16_000_000)), b"image/png", b"Content-Encoding: gzip\r\n")
+    await asyncio.gather(*(_ask_on(port, wire) for _ in range(4)))
+
+
+async def _labels(port: int) -> None:
+    """Ten thousand labels of answers that nobody knows, in lines of JSON, on four connections."""
+    lines = b"".join(b'{"id":"%020d","label":"Bag"}\n' % number for number in range(10_000))
+    await asyncio.gather(*(_ask_on(port, _post(b"/feedback", lines, b"application/x-ndjson")) for _ in range(4)))
+
+
+async def _deep_json(port: int) -> None:
+    """A tensor of a megabyte of opening brackets, on four connections."""
+    wire = _post(b"/v2/models/fashion-mnist/infer", b'{"inputs":' + b"[" * 1_000_000, b"application/json")
+    await asyncio.gather(*(_ask_on(port, wire) for _ in range(4)))
+
+
+async def _figures(port: int) -> None:
+    """All that is read of the service, on twelve connections."""
+    paths = (b"/metrics", b"/openapi.json", b"/models", b"/models/fashion-mnist/templates")
+    wires = [b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % path for path in paths]
+    await asyncio.gather(*(_ask_on(port, wire) for wire in wires for _ in range(3)))
+
+
 ATTACKS: dict[str, _Attack] = {
     "pipelines": _pipelines,
     "unwanted-body": _unwanted_body,
@@ -107,6 +145,12 @@ ATTACKS: dict[str, _Attack] = {
     "large-tensors": _large_tensors,
     "silent-connections": _silent_connections,
     "preflights": _preflights,
+    "chunk-extensions": _chunk_extensions,
+    "expectations": _expectations,
+    "compressed": _compressed,
+    "labels": _labels,
+    "deep-json": _deep_json,
+    "figures": _figures,
 }
 
 
@@ -133,6 +177,15 @@ async def _send_on(port: int, wire: bytes, first: bytes) -> None:
             await asyncio.sleep(0)
     finally:
         dropping.cancel()
+        writer.close()
+
+
+async def _abandon(port: int, wire: bytes) -> None:
+    """Send this, read what comes first, and be gone; again and again."""
+    while True:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(wire)
+        await reader.read(65_536)
         writer.close()
 
 

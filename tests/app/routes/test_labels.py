@@ -100,6 +100,25 @@ async def test_more_labels_than_are_taken_at_once_are_refused(client: httpx.Asyn
     assert "10,001 labels; the limit is 10,000" in refused.json()["detail"]
 
 
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"[" * 20_000, "json"),
+        (b"[" + b"{}," * 20_000 + b"{}]", "json"),
+        (b"[" + b"1," * 100_000 + b"1]", "json"),
+        (b"[" + b"[]," * 20_000 + b"[]]", "json"),
+        (b'{"a":1}\n' * 20_000, "x-ndjson"),
+    ],
+    ids=["deep", "empty objects", "numbers", "empty lists", "lines"],
+)
+async def test_json_of_more_than_labels_is_refused_before_it_is_parsed(
+    client: httpx.AsyncClient, content: bytes, kind: str
+) -> None:
+    refused = await client.post("/feedback", content=content, headers={"Content-Type": f"application/{kind}"})
+
+    assert refused.status_code == 413
+
+
 async def test_a_judged_image_has_an_id_by_which_its_label_is_corrected(client: httpx.AsyncClient) -> None:
     label = (await ask(client))["label"]
     [judged] = (await client.post("/feedback", files={"file": png()}, data={"label": other(label)})).json()["answers"]
