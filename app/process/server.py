@@ -26,6 +26,7 @@ __all__ = ["end_with_launcher", "run"]
 logger = logging.getLogger(__name__)
 
 _DESCRIPTORS = 16  # of the listening socket
+_UNSENT_BYTES = 131_072  # of a connection's answers that the kernel keeps; by itself, it would take up to 4 MiB
 _ACCEPTED_AT_ONCE = 256  # connections, after a turn that took longer than
 _LONG_TURN_SECONDS = 0.004
 _LONGEST_TEMP_DIR = 70  # bytes; with 32 more, a socket's path may have 107
@@ -84,6 +85,7 @@ def run(config: uvicorn.Config, drain_seconds: float) -> None:
     except (SystemExit, UnicodeError):  # uvicorn has logged the system's reason
         logger.error("%s, port %d, can't be listened on: see SOFTMAX_HOST and SOFTMAX_PORT.", config.host, config.port)
         sys.exit(STARTUP_FAILURE)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNSENT_BYTES)  # of all connections that it accepts
     if config.workers > 1:
         _fork_workers()
         Workers(config, [listener], drain_seconds).run()
