@@ -39,6 +39,8 @@ class Front:
         if scope["type"] != "http":
             await self._fastapi(scope, receive, send)
             return
+        if ANSWERED in scope.get("state", ()):  # before there was time for it
+            return
         dispatcher = self._dispatcher
         dispatcher.conclude()  # what is asked may be what was counted
         header_fields = dict(scope["headers"])
