@@ -115,7 +115,7 @@ class Settings(BaseSettings):
         default=ByteSize(64 * 2**10), gt=0, description="longest request line and headers"
     )
     max_pending_bytes: ByteSize = Field(
-        default=ByteSize(128 * 2**20), description="what arrives or waits and answers that nobody takes, all together, in one worker"
+        default=ByteSize(128 * 2**20), description="what arrives or waits, and answers that nobody takes, in one worker"
     )
     max_delay_ms: PositiveFloat = Field(
         default=20,
