@@ -12,6 +12,7 @@ python -m training learn fashion-mnist --once  # from recorded images and labels
 torchrun --nproc-per-node 2 -m training fit   # each minibatch split over two processes
 """
 
+import gc
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -324,4 +325,5 @@ def _stop(reason: str) -> NoReturn:
 
 
 if __name__ == "__main__":
+    gc.freeze()  # what is imported stays: no collection walks it, nor does the one at the end
     main()

@@ -22,7 +22,7 @@ from training.fitting.recipes import Recipe
 from training.names import in_shell
 from training.results.evaluation import evaluate
 from training.results.measured import Measured
-from training.results.publishing import CHALLENGER, Origin, claim, publish
+from training.results.publishing import CHALLENGER, Origin, claim, model_name, publish
 
 __all__ = ["Job"]
 
@@ -107,7 +107,10 @@ class Job:
     def _folder(self, data: Dataset) -> Path:
         """Where the model goes: unless told, it takes no other's place, and challenges the one that is there."""
         folder = (self.out or Path("models") / data.name).expanduser()
-        if not is_text(folder.resolve().name):
+        name = model_name(folder)
+        if not name:
+            raise TrainingError(f"--out {folder} has no name, which the model would get; choose a folder in it.")
+        if not is_text(name):
             raise TrainingError(f"--out {str(folder)!r}: the folder's name is the model's, and it is not UTF-8.")
         return folder / CHALLENGER if self.out is None and (folder / artifact.FILE_NAME).exists() else folder
 

@@ -6,6 +6,7 @@ import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from tests.training.conftest import CommandLine, Outcome, make_split
 from training import display
 from training.data.datasets import digests
 from training.data.splits import Split
+from training.jobs import Job
 from training.results.report import PICTURES
 
 
@@ -85,6 +87,33 @@ def test_a_run_that_diverges_leaves_the_old_model_whole(
     assert (folder / artifact.FILE_NAME).read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (lambda: torch.empty(2**60), "memory is used up"),  # for real
+        (lambda: bytearray(2**60), "memory is used up"),
+        (lambda: fail(torch.OutOfMemoryError, "CUDA out of memory. Tried to allocate 2 GiB."), "CUDA out of memory"),
+        (lambda: fail(torch.AcceleratorError, "CUDA error: no kernel image is available"), "no kernel image"),
+    ],
+    ids=["host", "python", "gpu", "kernel"],
+)
+def test_what_a_machine_lacks_is_one_sentence(
+    training: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Callable[[], object], told: str
+) -> None:
+    monkeypatch.setattr(Job, "run", lambda _: failure())
+
+    result = training("fit", "--out", tmp_path)
+
+    assert result.exit_code == 2
+    assert told in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def fail(kind: type[Exception], sentence: str) -> None:
+    """Raise as CUDA does: behind the sentence come addresses and advice."""
+    raise kind(f"{sentence}\nCompile with TORCH_USE_CUDA_DSA to enable device-side assertions.\n")
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
 def test_cuda_without_cuda_is_one_line_before_any_work(training: CommandLine, tmp_path: Path) -> None:
     result = training("fit", "--device", "cuda", "--data-dir", tmp_path)
@@ -98,7 +127,9 @@ def test_cuda_without_cuda_is_one_line_before_any_work(training: CommandLine, tm
 def test_a_minibatch_of_more_than_all_images_is_all_images(
     training: CommandLine, data_dir: Path, tmp_path: Path
 ) -> None:
-    result = training("fit", "--data-dir", data_dir, "--out", tmp_path / "m", "--batch-size", "1000000000000")
+    result = training(
+        "fit", "--data-dir", data_dir, "--out", tmp_path / "m", "--epochs", "1", "--batch-size", "1000000000000"
+    )
 
     assert result.exit_code == 0
     assert artifact.load(tmp_path / "m" / artifact.FILE_NAME).metadata.hyperparameters["batch_size"] == 10**12
@@ -119,8 +150,8 @@ def test_what_is_not_ours_is_not_replaced(training: CommandLine, data_dir: Path,
 
 @pytest.mark.parametrize(
     "options",
-    [["--seeds", "0"], ["--stream"], ["--out", os.fsdecode(b"/tmp/model-\xff")]],
-    ids=["seeds", "stream", "out"],
+    [["--seeds", "0"], ["--stream"], ["--out", os.fsdecode(b"/tmp/model-\xff")], ["--out", "/"]],
+    ids=["seeds", "stream", "out", "root"],
 )
 def test_options_that_mean_nothing_are_refused(training: CommandLine, data_dir: Path, options: list[str]) -> None:
     result = training("fit", "--data-dir", data_dir, *options)
@@ -359,7 +390,7 @@ def test_an_interrupted_fit_goes_on(
 
     def interrupt(text: str) -> int:
         if '"epoch": 3' in text:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)  # to this thread, so at once; `os.kill` may reach it some epochs later
         return printed(text)
 
     monkeypatch.setattr(display, "print_json", lambda event, fields: interrupt(json.dumps({"event": event, **fields})))

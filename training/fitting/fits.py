@@ -16,7 +16,7 @@ from training.fitting.graphs import CudaGraphs, Eager, Runner
 from training.fitting.processes import ALONE, Processes
 from training.fitting.recipes import Recipe, shared
 from training.fitting.scores import EpochScores, sums
-from training.fitting.sgd import COLUMNS, Sgd
+from training.fitting.sgd import COLUMNS, WHITE, Sgd
 
 __all__ = ["Fits", "State"]
 
@@ -71,8 +71,9 @@ class Fits:
         self._weights = _class_weights(self._recipe, train.class_ids, class_count, device)
         self._steps_per_chunk = self._train.chunk.size // self._recipe.batch_size
         self._rates = torch.zeros(self._steps_per_chunk, len(recipes), 1, 1, device=device)
-        self._scaled_at_once = self._train.chunk.size if self._runner.few_kernels else self._recipe.batch_size
-        self._inputs = torch.ones(max(self._scaled_at_once, self._validation.chunk.size), COLUMNS, device=device)
+        self._read_at_once = self._train.chunk.size if self._runner.few_kernels else self._recipe.batch_size
+        most = max(self._read_at_once, self._validation.chunk.size)
+        self._inputs = torch.full((most, COLUMNS), float(WHITE), device=device)
         self._whole_chunk = self._runner.repeated(
             lambda: self._train_chunk(self._train.chunk.pixels, self._train.chunk.class_ids, self._rates)
         )
@@ -145,22 +146,22 @@ class Fits:
         targets = torch.split((own == self._classes).to(torch.float32), sizes, dim=1)  # one-hot, (C, B) each
         weights = [None] * len(sizes) if self._weights is None else torch.split(self._weights[own], sizes)
         every_logit, every_probability = [], []
-        steps = zip(minibatch_ids, self._scaled_minibatches(pixels), targets, weights, rates, strict=True)
+        steps = zip(minibatch_ids, self._minibatches(pixels), targets, weights, rates, strict=True)
         for whole, inputs, one_hot, weight, rate in steps:
             logits, probabilities = self._sgd.step(inputs, one_hot, rate, len(whole), weight)
             every_logit.append(logits)
             every_probability.append(probabilities)
         self._sums += sums(torch.cat(every_logit, dim=2), torch.cat(every_probability, dim=2), own)
 
-    def _scaled_minibatches(self, pixels: Tensor) -> Iterator[Tensor]:
+    def _minibatches(self, pixels: Tensor) -> Iterator[Tensor]:
         """uint8 [n, 784] -> float32 [785, B] for this process's part of each minibatch, valid until the next."""
-        for part in torch.split(pixels, self._scaled_at_once):
-            yield from torch.split(self._scaled(self._processes.part(part)), self._recipe.batch_size, dim=1)
+        for part in torch.split(pixels, self._read_at_once):
+            yield from torch.split(self._as_inputs(self._processes.part(part)), self._recipe.batch_size, dim=1)
 
-    def _scaled(self, pixels: Tensor) -> Tensor:
-        """uint8 [n, 784] -> float32 [785, n], pixels / 255 and a constant 1, valid until the next call."""
-        inputs = self._inputs[: len(pixels)]  # its last column stays 1
-        inputs[:, :PIXELS].copy_(pixels).div_(255)
+    def _as_inputs(self, pixels: Tensor) -> Tensor:
+        """uint8 [n, 784] -> float32 [785, n], pixels and a constant 255, valid until the next call."""
+        inputs = self._inputs[: len(pixels)]  # its last column stays 255
+        inputs[:, :PIXELS].copy_(pixels)
         return inputs.t()
 
     def _validate(self) -> tuple[list[float] | list[None], list[float] | list[None]]:
@@ -171,7 +172,7 @@ class Fits:
         total = torch.zeros_like(self._sums)
         with self._runner.running():
             for pixels, class_ids in self._validation.chunks():
-                logits = self._sgd.logits(self._scaled(pixels))
+                logits = self._sgd.logits(self._as_inputs(pixels))
                 total += sums(logits, torch.softmax(logits, dim=1), class_ids)
         losses, accuracies = (total / len(self._validation)).tolist()
         return losses, accuracies

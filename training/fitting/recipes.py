@@ -9,6 +9,7 @@ from training.errors import RecipeError
 
 __all__ = ["ClassWeights", "Recipe", "Schedule", "shared"]
 
+_MOST = 2**53 - 1  # epochs, and images in a minibatch: the model file says them in JSON, whose readers know no more
 _LEAST_STEPS = 1000  # of a fit whose epochs nobody has chosen; docs/decisions/training-defaults.md
 
 
@@ -52,8 +53,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Raises RecipeError: a value outside its range."""
-        if min(self.epochs, self.batch_size) < 1:
-            raise RecipeError("--epochs and --batch-size must be at least 1.")
+        if not all(1 <= number <= _MOST for number in (self.epochs, self.batch_size)):
+            raise RecipeError(f"--epochs and --batch-size must be at least 1 and at most {_MOST}.")
         if not (math.isfinite(self.lr) and self.lr > 0):
             raise RecipeError(f"--lr {self.lr} must be a positive number.")
         if not 0 <= self.momentum < 1:

@@ -32,6 +32,7 @@ WRITER = "softmax-serving"  # stands in each picture as the software that made i
 _FIRST, _SECOND = "#2a6fbb", "#d1622b"
 _BINS = 15
 _IN_A_ROW = 5
+_DPI = 120  # of each picture
 _MAX_INCHES = 40.0  # of a picture's side: at hundreds of classes its memory would be gigabytes
 
 
@@ -65,13 +66,16 @@ def render_report(
 
 
 def _as_png(figure: Figure) -> bytes:
+    if layout := figure.get_layout_engine():
+        layout.execute(figure)
+        figure.set_layout_engine(None)  # else `savefig` would draw all once more, to find the same places
     file = BytesIO()
-    figure.savefig(file, format="png", dpi=120, metadata={"Software": WRITER})
+    figure.savefig(file, format="png", dpi="figure", metadata={"Software": WRITER})
     return file.getvalue()
 
 
 def _learning_curves(history: Sequence[EpochScores]) -> Figure:
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    figure = Figure(dpi=_DPI, figsize=(9, 3.6), layout="constrained")
     epochs = [scores.epoch for scores in history]
     left, right = figure.subplots(1, 2)
     _curves(left, "loss (nats)", epochs, [s.loss for s in history], [s.validation_loss for s in history])
@@ -93,7 +97,7 @@ def _curves(axes: Axes, name: str, epochs: list[int], train: list[float], valida
 def _confusion_matrix(evaluation: Evaluation, labels: list[str]) -> Figure:
     matrix = torch.tensor(evaluation.confusion_matrix)
     size = min(max(5.0, 0.55 * len(labels) + 1.5), _MAX_INCHES)
-    figure = Figure(figsize=(size, size), layout="constrained")
+    figure = Figure(dpi=_DPI, figsize=(size, size), layout="constrained")
     axes = figure.subplots()
     shares = matrix / matrix.sum(1, keepdim=True).clamp(min=1)
     axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1)
@@ -103,7 +107,8 @@ def _confusion_matrix(evaluation: Evaluation, labels: list[str]) -> Figure:
     if len(labels) <= 20:
         for row, column in torch.cartesian_prod(*[torch.arange(len(labels))] * 2).tolist():
             color = "white" if shares[row, column] > 0.5 else "black"
-            axes.text(column, row, str(matrix[row, column].item()), ha="center", va="center", color=color, fontsize=8)
+            number = str(matrix[row, column].item())
+            axes.text(column, row, number, ha="center", va="center", color=color, fontsize=8, in_layout=False)
     return figure
 
 
@@ -120,7 +125,7 @@ def _reliability(probabilities: Tensor, class_ids: Tensor) -> Figure:
     correct = torch.bincount(bins, weights=(predicted == class_ids).double(), minlength=_BINS)
     filled = counts > 0
     centers = (torch.arange(_BINS) + 0.5) / _BINS
-    figure = Figure(figsize=(5, 5), layout="constrained")
+    figure = Figure(dpi=_DPI, figsize=(5, 5), layout="constrained")
     upper, lower = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True)
     upper.plot([0, 1], [0, 1], color="gray", linestyle="--", linewidth=1)
     upper.bar(centers[filled].numpy(), (correct / counts)[filled].numpy(), width=0.9 / _BINS, color=_FIRST)
@@ -148,7 +153,7 @@ def _sheet(pictures: Tensor, titles: list[str], fontsize: int, **colors: Any) ->
     """Pictures [n, 28, 28] with their titles, in one pair of axes: a pair for each picture takes thrice the time."""
     rows = max(1, -(-len(titles) // _IN_A_ROW))
     cell = min(2.0, _MAX_INCHES / rows)  # inches
-    figure = Figure(figsize=(9, cell * rows))
+    figure = Figure(dpi=_DPI, figsize=(9, cell * rows))
     axes = figure.add_axes((0, 0, 1, 1))
     side, width = 0.84 * cell, 9 / _IN_A_ROW
     for place, (picture, title) in enumerate(zip(pictures, titles, strict=True)):

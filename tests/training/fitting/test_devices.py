@@ -33,6 +33,23 @@ def test_auto_says_why_it_took_the_cpu_where_torch_is_built_for_cuda() -> None:
     assert why_not_cuda("cpu", device) is None
 
 
+def test_a_gpu_that_cannot_compute_is_refused_in_torchs_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_kernel_image(*_: object, **__: object) -> None:
+        raise torch.AcceleratorError("CUDA error: no kernel image is available for execution\nCompile with TORCH_USE")
+
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch, "ones", no_kernel_image)
+
+    with pytest.raises(
+        DeviceError, match=r"^--device cuda:1 can't compute: CUDA error: no kernel image .* execution\.$"
+    ):
+        choose_device("cuda:1")
+    with pytest.raises(DeviceError, match="there is no such GPU; this machine has cuda:0 to cuda:1"):
+        choose_device("cuda:2")
+
+
 def test_the_cpu_is_described() -> None:
     assert describe_device(torch.device("cpu"))["device"] == "cpu"
 

@@ -36,6 +36,8 @@ def test_a_cosine_schedule_falls_slowly_at_both_ends() -> None:
     [
         {"epochs": 0},
         {"batch_size": 0},
+        {"epochs": 10**30},
+        {"batch_size": 2**53},
         {"lr": 0},
         {"lr": math.nan},
         {"momentum": 1},

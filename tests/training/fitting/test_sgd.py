@@ -8,13 +8,13 @@ from torch.nn import functional
 from app.classifier.softmax import to_inputs
 from tests.training.conftest import make_split
 from training.fitting.recipes import Recipe
-from training.fitting.sgd import Sgd
+from training.fitting.sgd import WHITE, Sgd
 
 CPU = torch.device("cpu")
 
 
 def minibatch(count: int = 64, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-    """Inputs [785, B], one-hot targets [10, B] and class ids [B]."""
+    """The model's inputs [785, B], one-hot targets [10, B] and class ids [B]."""
     split = make_split(count, seed=seed)
     inputs = torch.cat([to_inputs(split.pixels), torch.ones(count, 1)], dim=1)
     return inputs.t(), functional.one_hot(split.class_ids, 10).t().float(), split.class_ids
@@ -36,7 +36,7 @@ def test_a_plain_step_goes_down_the_gradient_that_autograd_finds() -> None:
     functional.cross_entropy((parameters @ inputs).t(), class_ids).backward()  # type: ignore[no-untyped-call]
     assert parameters.grad is not None
 
-    sgd.step(inputs, targets, torch.tensor([[[0.5]]]), 64)
+    sgd.step(WHITE * inputs, targets, torch.tensor([[[0.5]]]), 64)
 
     torch.testing.assert_close(sgd.parameters[0], parameters.detach() - 0.5 * parameters.grad)
 
@@ -53,7 +53,7 @@ def test_ten_steps_are_those_of_torch_optim_sgd(momentum: float, weight_decay: f
         optimizer.zero_grad()
         functional.cross_entropy((parameters @ inputs).t(), class_ids).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        sgd.step(inputs, targets, torch.tensor([[[0.1]]]), 64)
+        sgd.step(WHITE * inputs, targets, torch.tensor([[[0.1]]]), 64)
 
     torch.testing.assert_close(sgd.parameters[0], parameters.detach(), rtol=1e-4, atol=1e-6)
 
@@ -65,8 +65,8 @@ def test_runs_side_by_side_do_not_touch_each_other() -> None:
 
     for seed in range(5):
         inputs, targets, _ = minibatch(seed=seed)
-        together.step(inputs, targets, torch.tensor([0.1, 0.01])[:, None, None], 64)
+        together.step(WHITE * inputs, targets, torch.tensor([0.1, 0.01])[:, None, None], 64)
         for sgd, recipe in zip(alone, recipes, strict=True):
-            sgd.step(inputs, targets, torch.tensor([[[recipe.lr]]]), 64)
+            sgd.step(WHITE * inputs, targets, torch.tensor([[[recipe.lr]]]), 64)
 
     torch.testing.assert_close(together.parameters, torch.cat([sgd.parameters for sgd in alone]))
