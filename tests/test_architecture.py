@@ -87,6 +87,12 @@ def test_every_module_stands_in_a_room_or_at_the_roof() -> None:
     assert homeless == []
 
 
+def test_every_folder_of_modules_is_a_package() -> None:
+    folders = {path.parent for package in ("app", "training") for path in modules(package)}
+
+    assert [folder for folder in folders if not (folder / "__init__.py").exists()] == []  # a wheel would lack them
+
+
 def test_the_database_is_spoken_to_in_one_room() -> None:
     users = {
         path.relative_to(REPOSITORY).parts[1]

@@ -1,7 +1,7 @@
 """What `--dataset` takes, and how it is read."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -34,7 +34,7 @@ class DataOptions:
     test_size: float | None  # the share for testing where folder: and npy: bring no test set; None: all
     skip_unreadable: bool = False  # leave out image files that can't be read
     stream: bool = False  # read an npy: data set's pixels from its file, pool by pool
-    preparation: Preparation = Preparation()  # of folder:'s image files
+    preparation: Preparation = field(default_factory=Preparation)  # of folder:'s image files
 
 
 def load_dataset(options: DataOptions) -> Dataset:
@@ -80,7 +80,9 @@ def _load(options: DataOptions) -> Dataset:
     if options.stream and kind != "npy":
         raise DataError(f"--stream reads npy: data sets, not {options.name}.")
     if options.preparation != Preparation() and kind != "folder":
-        raise DataError(f"--resize, --invert and --center are for folder: data sets; {options.name} has pixels as they are.")
+        raise DataError(
+            f"--resize, --invert and --center are for folder: data sets; {options.name} has pixels as they are."
+        )
     if rest and kind == "folder":
         return load_folder(path, options.test_size, options.preparation, skip_unreadable=options.skip_unreadable)
     if rest and kind == "npy":

@@ -1,7 +1,7 @@
 """Data sets of 28×28 grayscale images with their class names, by the name that `--dataset` takes."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -30,7 +30,7 @@ class Dataset:
     train: Split | FileSplit
     test: Split | FileSplit
     left_out: tuple[LeftOut, ...] = ()
-    preparation: Preparation = Preparation()  # what was done to its image files
+    preparation: Preparation = field(default_factory=Preparation)  # what was done to its image files
     notes: tuple[str, ...] = ()  # what reading it found, a sentence each
 
     def fingerprint(self) -> str:

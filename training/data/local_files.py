@@ -35,6 +35,8 @@ from training.names import apart, visible
 
 __all__ = ["load_folder", "load_npy"]
 
+_Array = np.ndarray[tuple[int, ...], np.dtype[np.generic]]
+
 _MAX_CLASSES = 20_000  # as many as a model file may have
 _PARTS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval", "evaluation"}
 _REASONS: dict[type[Exception], str] = {
@@ -100,7 +102,7 @@ def _parts(path: Path) -> list[Path]:
         return inner
     entries = _entries(path) if path.is_dir() else []
     named = [entry for entry in entries if entry.name.lower() in _PARTS and entry.is_dir()]
-    likely = [entry.name for entry in named if any(map(Path.is_dir, _entries(entry))) or (entry / "images.npy").exists()]
+    likely = [one.name for one in named if any(map(Path.is_dir, _entries(one))) or (one / "images.npy").exists()]
     if likely:
         names = " and ".join(map(repr, likely))
         advice = (
@@ -129,7 +131,8 @@ def _with_test(
 
 def _others(path: Path, parts: list[Path]) -> tuple[str, ...]:
     others = [entry.name for entry in _entries(path) if entry.is_dir() and entry not in parts]
-    return (f"Beside 'train' and 'test', {path} has {others}, which are not used.",) if others and len(parts) > 1 else ()
+    found = others and len(parts) > 1
+    return (f"Beside 'train' and 'test', {path} has {others}, which are not used.",) if found else ()
 
 
 def _classes(folder: Path) -> tuple[str, ...]:
@@ -207,11 +210,11 @@ def _map_arrays(folder: Path, *, stream: bool) -> Split | FileSplit:
     return Split(torch.from_numpy(images).view(-1, PIXELS), class_ids)
 
 
-def _map(path: Path, *, writable: bool = True) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
+def _map(path: Path, *, writable: bool = True) -> _Array:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise DataError(f"{path} is no file.")
-        array: np.ndarray[tuple[int, ...], np.dtype[np.generic]] = np.load(path, mmap_mode="c" if writable else "r", allow_pickle=False)
+        array: _Array = np.load(path, mmap_mode="c" if writable else "r", allow_pickle=False)
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist; npy:DIR needs images.npy and labels.npy in DIR.") from error
     except (OSError, ValueError, EOFError) as error:

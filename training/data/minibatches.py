@@ -99,9 +99,10 @@ class Streamed:
     def chunks(self) -> Iterator[tuple[Tensor, Tensor]]:
         number = filled = 0
         for pixels, class_ids, order in self._pools():
-            while len(order):
+            left = order
+            while len(left):
                 buffers = self._staged[number % 2].free() if self._staged else self.chunk
-                taken, order = order[: self.chunk.size - filled], order[self.chunk.size - filled :]
+                taken, left = left[: self.chunk.size - filled], left[self.chunk.size - filled :]
                 into, class_ids_into = buffers.part(filled, len(taken))
                 torch.index_select(pixels, 0, taken, out=into)
                 torch.index_select(class_ids, 0, taken, out=class_ids_into)

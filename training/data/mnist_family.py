@@ -10,8 +10,8 @@ from torch import Tensor
 
 from app.classifier.softmax import PIXELS, SIDE
 from training.data.datasets import Dataset
-from training.errors import DataError
 from training.data.splits import Split
+from training.errors import DataError
 
 __all__ = ["FAMILY", "load_mnist"]
 
@@ -86,7 +86,8 @@ def _unpacked(name: str, member: _Member, raw: Path) -> Dataset | None:
     """The plainest case, without torchvision, whose import takes longer than all else: files that it has unpacked."""
     if member.labels is None or member.split is not None or member.type_name == "QMNIST":
         return None
-    parts = [[_idx(raw / f"{part}-{kind}-ubyte") for kind in ("images-idx3", "labels-idx1")] for part in ("train", "t10k")]
+    kinds = ("images-idx3", "labels-idx1")
+    parts = [[_idx(raw / f"{part}-{kind}-ubyte") for kind in kinds] for part in ("train", "t10k")]
     splits = [
         Split(images.view(-1, PIXELS), labels.long())
         for images, labels in parts

@@ -119,7 +119,8 @@ def split_off(
             if not 0 < taken < count:
                 name = labels[class_id] if class_id < len(labels) else str(class_id)
                 plural = "" if count == 1 else "s"
-                raise DataError(f"the class {name!r} has {count} image{plural}, too few for {option} {share:g} of them.")
+                found = f"the class {name!r} has {count} image{plural}"
+                raise DataError(f"{found}, too few for {option} {share:g} of them.")
             members = (class_ids == class_id).nonzero().flatten()
             chosen[members[torch.randperm(count, generator=generator)[:taken]]] = True
     return split.without(chosen), split.only(chosen)

@@ -16,8 +16,8 @@ from app.classifier.preparation import Preparation
 from tests.training.conftest import make_split, write_idx
 from training.data.catalog import DataOptions, entries, load_dataset
 from training.data.datasets import Dataset, LeftOut
-from training.errors import DataError
 from training.data.splits import BLOCK, FileSplit, Split
+from training.errors import DataError
 
 
 def load(name: str, folder: Path = Path("nowhere"), **options: Any) -> Dataset:

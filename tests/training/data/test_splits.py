@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from tests.training.conftest import make_split
+from training.data.splits import FileSplit, Split, split_off
 from training.errors import DataError
 
 LABELS = tuple("abcdefghij")
-from training.data.splits import FileSplit, Split, split_off
 
 
 def test_each_class_gives_the_same_share() -> None:
