@@ -144,7 +144,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         self._has_ended = True
-        is_busy = self._deadlines.phase is WORK or self._in_turn or bool(self._waiting and self._must_wait())
+        is_busy = self._is_answering() or self._in_turn or bool(self._waiting and self._must_wait())
         return is_busy and self._deadlines.phase is not LEAVING
 
     def pause_writing(self) -> None:
@@ -198,6 +198,8 @@ class Connection(asyncio.Protocol):
             self.transport.abort()
         elif self._deadlines.phase is WORK:
             return False
+        elif self._waiting.startswith(b"HEAD ", self._start):
+            self.leave()  # a refusal would have a body, which its client does not expect
         else:
             self._refuse(OverCapacityError(TOO_MUCH))
         return True
@@ -307,10 +309,15 @@ class Connection(asyncio.Protocol):
 
     def _rest(self) -> None:
         """Wait for more; where there will be none, the connection is at its end."""
-        if self._has_ended:
-            self.leave()
-        else:
+        if not self._has_ended:
             self._resume_reading()
+        elif not self._is_answering():
+            self.leave()
+
+    def _is_answering(self) -> bool:
+        """Whether an answer is made, or was begun before the request was whole."""
+        phase = self._deadlines.phase
+        return phase is WORK or (phase is BODY and self._detour is not None and self._detour.is_answering())
 
     def _begin(self) -> None:
         """Begin with the next request, if its head is there."""

@@ -224,6 +224,10 @@ class Detour(HttpToolsProtocol):
         """Whether an answer was begun."""
         return self.cycle is not None and self.cycle.response_started
 
+    def is_answering(self) -> bool:
+        """Whether an answer was begun, and is not all written."""
+        return self.has_answered() and not self.cycle.response_complete
+
     def abandon(self) -> None:
         """Tell the application that its client is gone."""
         if self.cycle is not None and not self.cycle.response_complete:

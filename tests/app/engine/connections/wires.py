@@ -174,7 +174,7 @@ class Wire(Transport):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         assert not self.half_closed
-        if self.lost:
+        if self.lost or (self._closing and not self._unread):
             return
         if self.takes:
             self.got += data
@@ -204,6 +204,7 @@ class Wire(Transport):
 
     def abort(self) -> None:
         self._closing = True
+        self.was_reset = self.was_reset or bool(self._unread)  # of which the client may have had a part
         self._unread = b""
         self._loop.call_soon(self._end)
 
