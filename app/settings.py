@@ -31,6 +31,11 @@ _Text = TypeVar("_Text", str, Path)
 _ORIGIN = re.compile(r"(null|[a-z][a-z0-9+.-]*://[^/?#\s]+)")
 
 
+def _default_models_dir() -> Path:
+    here, shipped = Path("models"), Path(__file__).parent / "models"
+    return here if here.is_dir() or not shipped.is_dir() else shipped
+
+
 def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
@@ -82,7 +87,8 @@ class Settings(BaseSettings):
     )
 
     models_dir: Annotated[Path, AfterValidator(_utf8)] = Field(
-        default=Path("models"), description="each sub-folder with a model.safetensors is a model"
+        default_factory=_default_models_dir,
+        description="each sub-folder with a model.safetensors is a model; unset: models, else what the package brings",
     )
     default_model: Annotated[str, AfterValidator(_utf8)] | None = Field(
         default=None, description="answers when the caller names none; unset: fashion-mnist, else the first by name"

@@ -43,7 +43,7 @@ class Run(NamedTuple):
 @contextmanager
 def serving(port: int, folder: Path, environment: dict[str, str], prelude: str = "pass") -> Iterator[psutil.Process]:
     """The service on core 0."""
-    program = f"import sys; {prelude}; from app.__main__ import cli; sys.argv = ['app', '--port', '{port}']; cli()"
+    program = f"import sys; {prelude}; from app.command_line import cli; sys.argv = ['app', '--port', '{port}']; cli()"
     command = ["taskset", "--cpu-list", "0", sys.executable, "-c", program]
     records = {"SOFTMAX_RECORDS": f"sqlite:///{folder}/{port}.sqlite", "SOFTMAX_DRAIN_SECONDS": "0"}
     path = {"PATH": "/usr/bin:/bin", "SOFTMAX_LOG_REQUESTS": "false"}

@@ -11,13 +11,14 @@ import sys
 import tempfile
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 import uvicorn._subprocess
 from uvicorn.config import STARTUP_FAILURE
 
-from app.process.door import LAST_ONES_SECONDS, close_door
+from app.process.door import LAST_ONES_SECONDS, close_door, make_door, say_it_is_open
 from app.process.stopping import StoppingServer
 from app.process.workers import Workers
 
@@ -48,6 +49,9 @@ class _Server(StoppingServer):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        if not self.started:
+            return
+        say_it_is_open(self._listener)
         self.lifespan.state["dispatcher"].turn.accept_waiting = self._accept_rest
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -81,9 +85,10 @@ def run(config: uvicorn.Config, drain_seconds: float) -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each connection takes a descriptor
     try:
-        listener = config.bind_socket()
-    except (SystemExit, UnicodeError):  # uvicorn has logged the system's reason
-        logger.error("%s, port %d, can't be listened on: see SOFTMAX_HOST and SOFTMAX_PORT.", config.host, config.port)
+        listener = make_door(config.host, config.port)
+    except (OSError, UnicodeError) as error:
+        where = f"{config.host}, port {config.port}"
+        logger.error("%s, can't be listened on: see SOFTMAX_HOST and SOFTMAX_PORT. %s", where, error)
         sys.exit(STARTUP_FAILURE)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNSENT_BYTES)  # of all connections that it accepts
     if config.workers > 1:
@@ -121,6 +126,8 @@ def _fork_workers() -> None:
     """
     if sys.platform != "linux" or len(os.fsencode(tempfile.gettempdir())) > _LONGEST_TEMP_DIR:
         return
+    if str(Path.cwd()) not in sys.path:
+        os.environ["PYTHONSAFEPATH"] = "1"  # where we don't import from the current folder, workers must not either
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["app.preloaded"])
     uvicorn._subprocess.spawn = context  # type: ignore[assignment]  # noqa: SLF001 - it has no setting for that

@@ -21,7 +21,7 @@ from uvicorn import _subprocess
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import multiprocess
 
-from app.process.door import LAST_ONES_SECONDS, close_door
+from app.process.door import LAST_ONES_SECONDS, close_door, say_it_is_open
 from app.process.stopping import StoppingServer
 
 __all__ = ["Workers"]
@@ -66,7 +66,7 @@ class _Worker(multiprocess.Process):
         self._stop_by: float | None = None
         self._asked = time.monotonic()
         self._waits = False  # for an answer
-        self._has_answered = False
+        self.has_answered = False
         self.is_buried = False  # it is gone, and that is told
 
     @property
@@ -99,13 +99,13 @@ class _Worker(multiprocess.Process):
         try:
             while self.parent_conn.poll():
                 self.parent_conn.recv()
-                self._waits, self._has_answered = False, True
+                self._waits, self.has_answered = False, True
             if not self._waits:
                 self.parent_conn.send(b"ping")
                 self._waits, self._asked = True, time.monotonic()
         except (OSError, EOFError):
             return False
-        return time.monotonic() - self._asked < (timeout if self._has_answered else max(timeout, _START_SECONDS))
+        return time.monotonic() - self._asked < (timeout if self.has_answered else max(timeout, _START_SECONDS))
 
     def terminate(self) -> None:
         """Tell it to stop."""
@@ -138,12 +138,16 @@ class Workers(multiprocess.Multiprocess):
         multiprocess.Process = lambda _config, _sockets: self._new_worker()  # type: ignore[misc, assignment]  # no setting
         self._deaths: deque[float] = deque()  # when, within the last minute
         self._replace_at = 0.0  # when the next worker may be replaced
+        self._runs = False  # a worker has answered
 
     def keep_subprocess_alive(self) -> None:
         """Replace each worker that is gone or hangs."""
         for index, worker in enumerate(self.processes):
             if not worker.is_buried and not worker.is_alive(self.config.timeout_worker_healthcheck):
                 self._bury(worker)
+            if worker.has_answered and not self._runs:
+                say_it_is_open(self.sockets[0])
+                self._runs = True
             if self.should_exit.is_set():
                 return
             if worker.is_buried and time.monotonic() >= self._replace_at:

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.engine
 
 DISTRIBUTIONS = """
 import importlib.metadata, json, sys
-import app.__main__, app.main, app.terminal.predictions, app.terminal.records, app.terminal.rollouts
+import app.command_line, app.main, app.terminal.predictions, app.terminal.records, app.terminal.rollouts
 from uvicorn.config import Config
 config = Config("app.main:create_app", factory=True)
 config.load()

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.__main__ import main
+from training.command_line import run as run_command
 from training.data.splits import Split
 
 torch.set_num_threads(1)  # as the command line does for narrow problems
@@ -67,7 +67,7 @@ def training(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     def run(*arguments: str | Path) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["training", *map(str, arguments)])
         with pytest.raises(SystemExit) as exit_:
-            main()
+            run_command("python -m training")
         captured = capsys.readouterr()
         return Outcome(int(exit_.value.code or 0), captured.out, captured.err)
 

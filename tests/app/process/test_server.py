@@ -1,6 +1,7 @@
 """The service as a process of its own, over a socket."""
 
 import os
+import re
 import selectors
 import signal
 import socket
@@ -8,6 +9,7 @@ import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Timer
 from typing import cast
 
 import httpx
@@ -63,7 +65,25 @@ def test_ctrl_c_ends_the_service_without_a_traceback(models_dir: Path) -> None:
 
     assert "Traceback" not in "".join(lines)
     assert "Finished server process" in "".join(lines)
-    assert process.returncode in {0, -signal.SIGINT}
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_it_says_that_it_runs_when_it_can_answer(models_dir: Path, workers: str) -> None:
+    command = [sys.executable, "-m", "app", "--port", "0", "--models-dir", str(models_dir), "--workers", workers]
+    with subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        killer = Timer(60, process.kill)
+        killer.start()
+        line = next(line for line in process.stderr if "Uvicorn running on" in line or "Traceback" in line)
+        address = re.search(r"http://[\d.:]+", line)
+        answer = httpx.get(f"{address[0]}/readyz", timeout=0.5) if address else None
+        process.terminate()
+        process.communicate(timeout=20)
+        killer.cancel()
+
+    assert answer is not None
+    assert answer.status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -202,7 +202,7 @@ def test_it_is_a_command_of_python_m_app(
 
 
 def test_serving_does_not_import_the_terminal() -> None:
-    program = "import sys, app.__main__; print('torch' in sys.modules, 'app.terminal' in sys.modules)"
+    program = "import sys, app.command_line; print('torch' in sys.modules, 'app.terminal' in sys.modules)"
 
     result = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from app.__main__ import cli
+from app.command_line import cli
 from app.records.records import Records
 from app.serving.live_model import LiveModel
 from tests.app.records.conftest import answer_of, answered, make_live_model, of_all_time
