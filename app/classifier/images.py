@@ -38,7 +38,7 @@ from app.classifier.image_limits import CountedReads, StripLimitedTiff, check_te
 from app.classifier.png import unpack_plain_png
 from app.classifier.softmax import PIXELS, SIDE
 
-__all__ = ["FORMATS", "MAX_PIXELS", "read_pixels", "stack", "to_tensor"]
+__all__ = ["FORMATS", "FORMAT_NAMES", "MAX_PIXELS", "read_pixels", "stack", "to_tensor"]
 
 # Only these decoders ever see a byte of an upload, the most likely one first.
 _DECODERS = (
@@ -50,7 +50,8 @@ _DECODERS = (
     StripLimitedTiff,
     PpmImagePlugin.PpmImageFile,
 )
-FORMATS = tuple(decoder.format for decoder in _DECODERS)
+FORMATS = tuple(decoder.format for decoder in _DECODERS)  # as Pillow calls them
+FORMAT_NAMES = ", ".join(FORMATS).replace("WEBP", "WebP")  # as we do, wherever they are said
 _ACCEPTS = tuple(Image.OPEN[name][1] for name in FORMATS)
 
 with warnings.catch_warnings():  # torch warns once of memory that it must not write to; nothing here does
@@ -127,7 +128,7 @@ def _decoder(content: bytes, name: str) -> type[ImageFile.ImageFile]:
     for accepts, decoder in zip(_ACCEPTS, _DECODERS, strict=True):
         if accepts is None or accepts(signature) is True:
             return decoder
-    raise NotAnImageError(f"{name} is not an image in a format that is read; send one of {', '.join(FORMATS)}.")
+    raise NotAnImageError(f"{name} is not an image in a format that is read; send one of {FORMAT_NAMES}.")
 
 
 def _check_size(size: tuple[int, int], name: str, max_pixels: int, *, resize: bool) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from app.classifier.images import FORMAT_NAMES
 from app.records.told import TellableLabel
 
 __all__ = ["BATCH", "FEEDBACK", "PREDICTION", "example", "labels", "many_images", "one_image"]
@@ -33,8 +34,7 @@ BATCH: dict[str, Any] = {  # of docs/boot.png, and of a file that is no image
             "type": "urn:softmax-serving:not-an-image",
             "title": "Not an image",
             "status": 415,
-            "detail": "notes.txt is not an image in a format that is read; "
-            "send one of PNG, JPEG, BMP, GIF, WEBP, TIFF, PPM.",
+            "detail": f"notes.txt is not an image in a format that is read; send one of {FORMAT_NAMES}.",
         },
     ],
 }
@@ -53,7 +53,7 @@ FEEDBACK: dict[str, Any] = {  # of docs/boot.png, told to be a sneaker
     ],
 }
 
-_IMAGE = {"type": "string", "format": "binary", "description": "PNG, JPEG, BMP, GIF, WebP, TIFF or PGM; one frame"}
+_IMAGE = {"type": "string", "format": "binary", "description": f"one frame of {FORMAT_NAMES}"}
 
 
 def example(answer: dict[str, Any]) -> dict[int | str, dict[str, Any]]:

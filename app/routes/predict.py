@@ -44,7 +44,8 @@ def complete(prediction: Classification, model: LiveModel, pixels: bytes, option
     """
     for warning in prediction.get("warnings", ()):
         if warning["code"] == "inverted" and options.invert is None:
-            warning["detail"] += " Ask for invert=true if it is."
+            otherwise = "false" if model.metadata.preparation.invert else "true"
+            warning["detail"] += f" Ask for invert={otherwise} if it is."
     if options.pixels:
         prediction["pixels"] = rows(pixels)
     if options.coverage is not None:

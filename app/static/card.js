@@ -7,12 +7,15 @@ const percent = (share, digits = 1) => `${(share * 100).toFixed(digits)} %`;
 const range = ([low, high]) => `${(low * 100).toFixed(1)}–${(high * 100).toFixed(1)} % with 95 % confidence`;
 const count = (number) => number.toLocaleString("en");
 
+/** The number with its noun, singular or plural. */
+export const counted = (number, noun) => `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
+
 const WINDOWS = { hour: "Last hour", day: "Last day", week: "Last week", all: "In all" };
 
 export function showCard({ name, version, metadata }, feedback, windows) {
   const { evaluation } = metadata;
   const created = new Date(metadata.created_at).toLocaleDateString("en", { dateStyle: "long" });
-  element("origin").textContent = `${name}, version ${version}; trained on ${metadata.dataset}, ${created}.`;
+  element("origin").textContent = `${name}, version ${version}; trained on ${metadata.dataset}, ${created}.${prepared(metadata.preparation)}`;
   element("figures").replaceChildren(
     ...figure("Test accuracy", percent(evaluation.accuracy, 2), range(evaluation.accuracy_interval)),
     ...liveFigure(feedback),
@@ -40,6 +43,11 @@ export function showTemplates(weights) {
   );
 }
 
+function prepared({ resize, invert, center }) {
+  const steps = [resize && "fitted into 28×28", invert && "inverted", center === "mass" && "centered"].filter(Boolean);
+  return steps.length === 0 ? "" : ` Image files are ${steps.join(", ")}, unless a request says otherwise.`;
+}
+
 function liveFigure(feedback) {
   if (!feedback?.count) return figure("Live accuracy", "–", "no feedback on this version yet");
   const note = `${range(feedback.accuracy_interval)}; ${count(feedback.correct)} of ${count(feedback.count)} right`;
@@ -48,11 +56,11 @@ function liveFigure(feedback) {
 
 function windowLine([name, found]) {
   const line = document.createElement("li");
-  const parts = [`${count(found.answers)} answers`];
-  if (found.accuracy === null) parts.push(`${count(found.labels)} labels`);
+  const parts = [counted(found.answers, "answer")];
+  if (found.accuracy === null) parts.push(counted(found.labels, "label"));
   else {
-    const judged = count(found.labels - found.reviewed);
-    parts.push(`${percent(found.accuracy)} of ${judged} labels right, ${range(found.accuracy_interval)}`);
+    const judged = counted(found.labels - found.reviewed, "label");
+    parts.push(`${percent(found.accuracy)} of ${judged} right, ${range(found.accuracy_interval)}`);
   }
   if (found.estimated_accuracy) parts.push(`${percent(found.estimated_accuracy.accuracy)} by the confidences`);
   if (found.class_drift?.drifted || found.confidence_drift?.drifted) parts.push("spread otherwise than on the test images");

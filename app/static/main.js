@@ -2,7 +2,7 @@
 
 import { explain, explainAsPicture, get, isAlive, sendFeedback, Unreachable } from "./api.js";
 import { layOutBars, showAnswer, showEvidence, showNothing } from "./answer.js";
-import { showCard, showTemplates } from "./card.js";
+import { counted, showCard, showTemplates } from "./card.js";
 import { Pad } from "./pad.js";
 import { Review } from "./review.js";
 import { showRollout } from "./rollout.js";
@@ -19,7 +19,8 @@ const KEPT = { labels: "it keeps none", answers: "it keeps none, only its answer
 const state = { models: [], ready: false, file: null, empty: true, answer: null, changes: 0, waiting: false };
 const trouble = { wait: FIRST_WAIT, tries: 0 }; // until something is answered again
 
-const pad = new Pad(element("pad"), ({ empty }) => {
+const pad = new Pad(element("pad"), ({ empty, anew }) => {
+  if (anew) matchOrientation(null);
   Object.assign(state, { file: null, empty });
   refresh();
 });
@@ -33,6 +34,11 @@ function query() {
     invert: element("invert").checked,
     resize: state.file === null || element("fit").checked,
   };
+}
+
+/** A model of dark-on-light files turns them around; what is drawn here is light on dark. */
+function matchOrientation(file) {
+  if (current()?.metadata.preparation.invert) element("invert").checked = file !== null;
 }
 
 function image() {
@@ -115,6 +121,8 @@ async function comeBack() {
 async function takeFile(file) {
   const bitmap = await decode(file);
   if (bitmap) pad.show(bitmap);
+  else pad.wipe();
+  matchOrientation(file);
   Object.assign(state, { file, empty: false });
   await refresh();
   if (!bitmap && state.answer) pad.show(element("seen"));
@@ -131,7 +139,8 @@ async function loadModels() {
   const { models, failed, problem } = await get("models");
   const reason = problem ?? Object.values(failed)[0];
   if (models.length === 0) throw new Error(reason ?? "There is no model yet; train one.");
-  const chosen = models.find(({ name }) => name === element("model").value);
+  const wanted = element("model").value || new URLSearchParams(location.search).get("model");
+  const chosen = models.find(({ name }) => name === wanted);
   state.models = models;
   element("model").replaceChildren(...models.map(({ name }) => new Option(name, name)));
   element("model").value = (chosen ?? models.find((model) => model.default) ?? models[0]).name;
@@ -148,7 +157,10 @@ async function showModel() {
   layOutBars(labels);
   element("against").replaceChildren(new Option("the nearest rival", ""), ...labels.map((label) => new Option(label)));
   element("truth").replaceChildren(...labels.map((label) => new Option(label)));
-  element("samples").replaceChildren(...samplesFor(labels).map(sampleButton));
+  const samples = samplesFor(labels);
+  element("samples-title").hidden = samples.length === 0;
+  element("samples").replaceChildren(...samples.map(sampleButton));
+  matchOrientation(state.file);
   await showFigures();
   await showRollout(current());
   showTemplates((await get(`models/${encodeURIComponent(current().name)}/templates`)).weights);
@@ -198,7 +210,7 @@ async function giveFeedback(label) {
     const { model } = await sendFeedback(image(), label, query());
     await keepUp(model);
     const figures = await showFigures();
-    element("thanks").textContent = `Thank you. It was right in ${figures.correct} of ${figures.count} cases so far.`;
+    element("thanks").textContent = `Thank you. It was right in ${figures.correct} of ${counted(figures.count, "case")} so far.`;
   });
 }
 
@@ -231,7 +243,10 @@ element("clear").addEventListener("click", () => pad.clear());
 element("undo").addEventListener("click", () => pad.undo());
 element("width").addEventListener("input", () => (pad.width = Number(element("width").value)));
 for (const id of ["invert", "fit", "against"]) element(id).addEventListener("change", refresh);
-element("model").addEventListener("change", () => attempt(showModel).then(refresh).then(showTab));
+element("model").addEventListener("change", () => {
+  history.replaceState(null, "", `?${new URLSearchParams({ model: element("model").value })}${location.hash}`);
+  return attempt(showModel).then(refresh).then(showTab);
+});
 addEventListener("hashchange", showTab);
 element("try").addEventListener("click", tryChange);
 element("report").addEventListener("click", saveReport);

@@ -29,9 +29,14 @@ export class Pad {
   }
 
   clear() {
+    this.wipe();
+    this.#onChange({ empty: true, anew: true });
+  }
+
+  /** Take away what is shown, for a file that can't be. */
+  wipe() {
     this.#remember();
     this.#paper();
-    this.#onChange({ empty: true });
   }
 
   undo() {
@@ -49,7 +54,7 @@ export class Pad {
     this.#context.scale(CELL, CELL);
     paint(this.#context);
     this.#context.restore();
-    this.#onChange({ empty: false });
+    this.#onChange({ empty: false, anew: true });
   }
 
   /** Show an image, whole and centered. */

@@ -28,10 +28,13 @@ const DIGITS = {
   8: "M14 13 C8 11 9 5 14 5 C19 5 20 11 14 13 C7 15 8 23 14 23 C20 23 21 15 14 13",
 };
 
-/** Names and painters for a model with these labels; a painter draws on a context in 28×28 units. */
+const FASHION = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"];
+
+/** Names and painters for a model with these labels, none for labels of one's own; a painter draws in 28×28 units. */
 export function samplesFor(labels) {
-  const digits = labels.every((label) => /^\d( |$)/.test(label));
-  const drawings = digits ? DIGITS : GARMENTS;
+  const digits = labels.length === 10 && labels.every((label, place) => label.split(" ")[0] === String(place));
+  const garments = labels.length === 10 && FASHION.every((label) => labels.includes(label));
+  const drawings = digits ? DIGITS : garments ? GARMENTS : {};
   return Object.entries(drawings).map(([name, drawing]) => ({
     name,
     paint: digits ? strokes(drawing) : layers(drawing),

@@ -32,7 +32,6 @@ __all__ = ["cli"]
 cli = typer.Typer()
 
 _UNREADABLE = 2  # exit code
-_HINTS = {"inverted": "Say --invert if it is."}
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="image files")]
 ModelName = Annotated[str | None, typer.Option("--model", help="name of the model", show_default="the default model")]
@@ -68,12 +67,16 @@ def predict(
     loaded = _load(settings, model)
     table = _table("file", "label", "probability")
     images = _Images(files, settings, loaded, resize=resize, invert=invert)
+    otherwise = "--no-invert" if loaded.metadata.preparation.invert else "--invert"
+    hints = {"inverted": f" Say {otherwise} if it is."} if invert is None else {}
     for file, image in images:
         prediction = loaded.predict(image)
         if as_json:
             _print_json(file, prediction)
         else:
             _add_rows(table, file, prediction, top)
+            for warning in prediction.get("warnings", ()):
+                typer.echo(f"{file}: {warning['detail']}{hints.get(warning['code'], '')}", err=True)
     images.finish(None if as_json else table)
 
 
@@ -194,8 +197,6 @@ def _add_rows(table: Table, file: Path, prediction: Classification, top: int) ->
     likeliest = sorted(prediction["probabilities"].items(), key=lambda entry: -entry[1])[:top]
     for rank, (label, probability) in enumerate(likeliest):
         table.add_row(str(file) if rank == 0 else "", label, f"{probability:.4f}")
-    for warning in prediction.get("warnings", ()):
-        typer.echo(f"{file}: {warning['detail']} {_HINTS.get(warning['code'], '')}".rstrip(), err=True)
 
 
 def _reasons(found: ExplanationReport) -> tuple[str, ...]:

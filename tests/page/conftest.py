@@ -8,11 +8,13 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from app.classifier import artifact
+from app.classifier.preparation import Preparation
 from tests.conftest import make_metadata, make_model, running_server
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 DIGITS = tuple("0123456789")
+PARTS = ("bolt", "nut", "washer")
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +30,14 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The base URL of a server with two models, `digits` and `fashion-mnist`."""
+    """The base URL of a server with `digits`, `fashion-mnist`, and `parts`, trained on photographs, dark on light."""
     folder = tmp_path_factory.mktemp("models")
     artifact.save(folder / "fashion-mnist" / artifact.FILE_NAME, make_model(), make_metadata())
     digits = make_metadata("digits", DIGITS)
     artifact.save(folder / "digits" / artifact.FILE_NAME, make_model(DIGITS, seed=1), digits)
+    preparation = Preparation(resize=True, invert=True)
+    parts = make_metadata("parts", PARTS).model_copy(update={"preparation": preparation})
+    artifact.save(folder / "parts" / artifact.FILE_NAME, make_model(PARTS, seed=2), parts)
     with running_server(folder) as url:
         yield url
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.conftest import LABELS
+from tests.conftest import LABELS, REPOSITORY
 from tests.drawings import ankle_boot, encode, png
 from tests.page.conftest import answer, wait_until
 
@@ -18,6 +18,7 @@ MAKE_TRANSFER = """([name, type, base64]) => {
   transfer.items.add(new File([bytes], name, { type }));
   return transfer;
 }"""
+HAS_LIGHT = "pad => pad.getContext('2d').getImageData(0, 0, 280, 280).data.some((value, i) => i % 4 != 3 && value > 0)"
 PIXELS_OF = "canvas => [...canvas.getContext('2d').getImageData(0, 0, 28, 28).data].filter((_, i) => i % 4 == 0)"
 
 
@@ -159,6 +160,58 @@ def test_a_file_that_is_no_image_is_refused_in_words(page: Page, console_errors:
     page.wait_for_selector("#trouble:visible")
     assert "notes.txt is not an image" in page.inner_text("#trouble")
     console_errors.clear()
+
+
+def test_a_refused_file_takes_away_what_was_shown(page: Page, console_errors: list[str]) -> None:
+    page.click("#samples button >> nth=0")
+    answer(page)
+
+    choose(page, "notes.txt", b"not an image")
+    page.wait_for_selector("#trouble:visible")
+
+    assert page.inner_text("#label") == "Nothing yet"
+    assert not page.eval_on_selector("#pad", HAS_LIGHT)
+    console_errors.clear()
+
+
+def test_the_chosen_model_stands_in_the_address_and_is_there_after_a_reload(page: Page) -> None:
+    page.select_option("#model", "digits")
+    expect(page.locator("#origin")).to_contain_text("digits")
+    assert page.url.endswith("/?model=digits")
+
+    page.reload()
+
+    expect(page.locator("#origin")).to_contain_text("digits")
+    assert page.input_value("#model") == "digits"
+
+
+def test_a_model_of_ones_own_classes_has_no_drawings_to_start_from_and_says_how_it_takes_files(page: Page) -> None:
+    page.goto("/?model=parts")
+
+    expect(page.locator("#origin")).to_contain_text("Image files are fitted into 28×28, inverted")
+    assert page.locator("#samples button").count() == 0
+    assert page.is_hidden("#samples-title")
+
+
+def test_files_are_turned_around_as_the_model_asks_and_drawings_are_not(page: Page, site: str) -> None:
+    page.goto("/?model=parts")
+    expect(page.locator("#origin")).to_contain_text("parts")
+
+    choose(page, "boot.png", png())
+    assert answer(page) == predicted(site, png(), model="parts")
+    assert page.is_checked("#invert")
+    page.click("#clear")
+
+    assert not page.is_checked("#invert")
+
+
+def test_no_browser_restores_what_the_page_does_not_know_of() -> None:
+    text = (REPOSITORY / "app" / "static" / "index.html").read_text()
+
+    fields = re.findall(r"<(?:input|select|button[^>]* disabled)[^>]*", text)
+
+    assert len(fields) > 10
+    assert [field for field in fields if 'autocomplete="off"' not in field] == []
 
 
 def test_a_sample_is_put_on_the_pad(page: Page) -> None:

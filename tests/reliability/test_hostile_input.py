@@ -161,7 +161,7 @@ def test_animations_and_pages_are_refused(server: str, file_format: str) -> None
 
 @pytest.mark.parametrize("content", [b"<svg/>", b"%PDF-1.7", b"MZ", b"\0" * 28, b"8BPS\0\1", b"text", b"\0\0\1\0"])
 def test_formats_that_are_not_read_are_refused_by_their_names(server: str, content: bytes) -> None:
-    assert_refused(post(server, "/predict", content, b"image/png"), 415, "PNG, JPEG, BMP, GIF, WEBP, TIFF, PPM")
+    assert_refused(post(server, "/predict", content, b"image/png"), 415, "PNG, JPEG, BMP, GIF, WebP, TIFF, PPM")
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM"])

@@ -206,7 +206,7 @@ def test_another_size_is_refused_and_named() -> None:
 
 @pytest.mark.parametrize("content", [b"", b"text", b"%PDF-1.7", b"<svg/>", b"\0" * 100])
 def test_other_files_are_not_images(content: bytes) -> None:
-    with pytest.raises(NotAnImageError, match="PNG, JPEG, BMP, GIF, WEBP, TIFF, PPM"):
+    with pytest.raises(NotAnImageError, match="PNG, JPEG, BMP, GIF, WebP, TIFF, PPM"):
         read_pixels(content)
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from app.classifier import artifact
 from app.classifier.pixel_statistics import PixelStatistics
+from app.classifier.preparation import Preparation
 from app.main import create_app
 from app.settings import Settings
 from tests.app.classifier.test_pixel_statistics import boots
@@ -53,6 +54,29 @@ async def test_an_odd_image_is_answered_with_a_warning(
     assert "probabilities" in answer
     assert isinstance(answer["warnings"], list)
     assert [warning["code"] for warning in answer["warnings"]] == [code]
+
+
+@pytest.mark.parametrize(
+    ("preparation", "query", "advice"),
+    [
+        (Preparation(), "", " Ask for invert=true if it is."),
+        (Preparation(), "?invert=false", ""),
+        (Preparation(invert=True), "", " Ask for invert=false if it is."),
+    ],
+)
+async def test_the_advice_is_what_was_not_asked_for(
+    tmp_path: Path, preparation: Preparation, query: str, advice: str
+) -> None:
+    path = tmp_path / "boots" / artifact.FILE_NAME
+    metadata = make_metadata("boots").model_copy(update={"preparation": preparation})
+    artifact.save(path, make_model(), metadata, PixelStatistics.measure(boots()))
+    image = ankle_boot() if preparation.invert else ImageOps.invert(ankle_boot())
+    transport = httpx.ASGITransport(create_app(Settings(models_dir=tmp_path)))
+
+    async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        answer = await predict(client, png(image), f"/predict{query}")
+
+    assert answer["warnings"] == [{"code": "inverted", "detail": f"The image looks inverted: dark on light.{advice}"}]
 
 
 async def test_each_odd_image_of_a_batch_is_warned_of(guarded: httpx.AsyncClient) -> None:

@@ -96,6 +96,8 @@ def test_a_warning_names_the_option_of_the_command_line(boot: Path, tmp_path: Pa
 
     assert result.exit_code == 0
     assert result.stderr == f"{boot}: The image looks inverted: dark on light. Say --invert if it is.\n"
+    told = run("predict", boot, "--no-invert", "--models-dir", path.parent.parent)
+    assert told.stderr == f"{boot}: The image looks inverted: dark on light.\n"
 
 
 def test_the_explanation_is_drawn_on_request(boot: Path, models_dir: Path, tmp_path: Path) -> None:
