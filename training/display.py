@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from urllib.parse import quote
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -20,7 +21,7 @@ from training.data.splits import FileSplit, Split
 from training.fitting.fit import Fit
 from training.fitting.scores import EpochScores, complaint
 from training.fitting.sweep import Ranked
-from training.names import apart, in_shell, shortened, visible
+from training.names import apart, counted, in_shell, shortened, visible
 from training.results.measured import Measured
 from training.results.publishing import CHALLENGER, model_name
 
@@ -68,11 +69,15 @@ def show_saved(folder: Path, version: str, measured: Measured, *, as_json: bool)
         print_json("saved", fields | {"seconds": measured.seconds, "complaint": against})
         return
     low, high = evaluation.accuracy_interval
-    note(f"{visible(str(folder))}: {len(measured.history)} epochs in {measured.seconds:.1f} s, version {version}.")
+    epochs = counted(len(measured.history), "epoch")
+    note(f"{visible(str(folder))}: {epochs} in {measured.seconds:.1f} s, version {version}.")
     if folder.name == CHALLENGER:
         name = in_shell([model_name(folder)])
         note(f"It answers nobody yet: `python -m app promote {name}` puts it into service, once labels show that it is")
         note(f"better or with --force, and `python -m app rollback {name}` brings back the one before.")
+    else:
+        models = "" if folder.parent == Path("models") else f" --models-dir {in_shell([str(folder.parent)])}"
+        note(f"`python -m app{models}` serves it, beside what else is there, under ?model={quote(folder.name)}.")
     sys.stdout.write(f"test accuracy {evaluation.accuracy:.4f} (95 % interval {low:.4f} to {high:.4f})\n")
 
 

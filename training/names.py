@@ -6,7 +6,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
-__all__ = ["apart", "in_markdown", "in_shell", "shortened", "visible"]
+__all__ = ["apart", "counted", "in_markdown", "in_shell", "shortened", "visible"]
 
 # Control characters, halves of pairs, line ends, and what turns the direction of writing around.
 _HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -27,6 +27,11 @@ def apart(names: Sequence[str]) -> list[str]:
         f"{visible(name)} ({name!a})" if often[look] > 1 else visible(name)
         for name, look in zip(names, looks, strict=True)
     ]
+
+
+def counted(number: int, noun: str) -> str:
+    """The number with its noun, singular or plural: 1 epoch, 2 epochs."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def shortened(name: str, length: int) -> str:

@@ -12,7 +12,7 @@ from training.data.local_files import load_folder, load_npy
 from training.data.mnist_family import FAMILY, load_mnist
 from training.data.splits import Split
 from training.errors import DataError
-from training.names import apart
+from training.names import apart, in_shell
 
 __all__ = ["DataOptions", "entries", "load_dataset", "load_for_testing"]
 
@@ -88,6 +88,9 @@ def _load(options: DataOptions) -> Dataset:
     if rest and kind == "npy":
         return load_npy(path, options.test_size, stream=options.stream)
     if options.name not in FAMILY:
+        folder = Path(options.name).expanduser()
+        if folder.is_dir():
+            raise DataError(f"--dataset {options.name}: for a folder of one's own, say {in_shell([f'folder:{folder}'])}.")
         known = ", ".join(entry for entry, _ in entries())
         raise DataError(f"--dataset {options.name}: there is no such data set; there are {known}.")
     return load_mnist(options.name, options.folder.expanduser())

@@ -9,7 +9,7 @@ from torch import Tensor
 from app.classifier.preparation import Preparation
 from training.data.splits import FileSplit, Split
 from training.errors import DataError
-from training.names import apart, visible
+from training.names import apart, counted, visible
 
 __all__ = ["Dataset", "LeftOut", "check", "check_class_ids", "digests", "is_text"]
 
@@ -56,7 +56,7 @@ class Dataset:
             total = count + len(self.train) + len(self.test)
             share = f", {count / total:.0%} of all" if count > total / 10 else ""
             shown = "; ".join(f"{one.count} of {names[one.label]!r}: {one.reason}" for one in self.left_out)
-            found.append(f"{count} of {total} files were left out{share}: {shown}.")
+            found.append(f"Left out: {count} of {counted(total, 'file')}{share}: {shown}.")
         return found
 
     def _highest_pixel(self) -> int:

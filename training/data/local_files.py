@@ -61,6 +61,8 @@ def load_folder(path: Path, test_size: float | None, preparation: Preparation, *
     Raises:
         DataError: there are no classes, or files can't be classified and are not to be skipped.
     """
+    if path.is_file():
+        raise DataError(f"folder:{path} is a file, not a folder; an archive is to be unpacked first.")
     try:
         parts = _parts(path)
         labels = _classes(parts[0])
@@ -148,6 +150,7 @@ def _read_images(
 ) -> tuple[Split, list[LeftOut]]:
     images: list[bytes] = []
     class_ids: list[int] = []
+    names: list[str] = []
     failures: Counter[tuple[str, str]] = Counter()
     first = ""
     for class_id, label in enumerate(labels):
@@ -155,6 +158,7 @@ def _read_images(
             try:
                 images.append(preparation.read(_content(file), visible(str(file))))
                 class_ids.append(class_id)
+                names.append(file.name)
             except (ImageError, OSError) as error:
                 failures[label, _REASONS.get(type(error), "can't be read")] += 1
                 first = first or str(error)
@@ -168,7 +172,7 @@ def _read_images(
     if not images:
         raise DataError(f"{folder} has no images that can be used.")
     left_out = [LeftOut(label, reason, count) for (label, reason), count in sorted(failures.items())]
-    return Split(stack(images).view(-1, PIXELS), torch.tensor(class_ids, dtype=torch.int64)), left_out
+    return Split(stack(images).view(-1, PIXELS), torch.tensor(class_ids, dtype=torch.int64), tuple(names)), left_out
 
 
 def _content(file: Path) -> bytes:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from app.classifier.softmax import PIXELS
 from training.errors import DataError
+from training.names import counted
 
 __all__ = ["BLOCK", "FileSplit", "Split", "split_off"]
 
@@ -23,10 +25,12 @@ class Split:
     Attributes:
         pixels: uint8 [N, 784], row-major, 0-255.
         class_ids: int64 [N], 0 to C - 1.
+        names: of the N files that the images come from; empty where they come from none.
     """
 
     pixels: Tensor
     class_ids: Tensor
+    names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.class_ids)
@@ -38,7 +42,8 @@ class Split:
     def only(self, chosen: Tensor) -> "Split":
         """The images that `chosen`, bool [N], marks."""
         places = chosen.nonzero().flatten()  # a third of the time that a mask takes
-        return Split(self.pixels.index_select(0, places), self.class_ids[places])
+        names = tuple(compress(self.names, chosen.tolist()))
+        return Split(self.pixels.index_select(0, places), self.class_ids[places], names)
 
     def without(self, chosen: Tensor) -> "Split":
         """The images that `chosen`, bool [N], does not mark."""
@@ -118,9 +123,11 @@ def split_off(
             taken = round(count * share)
             if not 0 < taken < count:
                 name = labels[class_id] if class_id < len(labels) else str(class_id)
-                plural = "" if count == 1 else "s"
-                found = f"the class {name!r} has {count} image{plural}"
-                raise DataError(f"{found}, too few for {option} {share:g} of them.")
+                advice = "--validation 0 keeps none apart" if option == "--validation" else f"{option} 0.5 takes half"
+                raise DataError(
+                    f"the class {name!r} has {counted(count, 'image')}, too few for {option} {share:g} of them; "
+                    f"{advice if count > 1 else 'add some'}."
+                )
             members = (class_ids == class_id).nonzero().flatten()
             chosen[members[torch.randperm(count, generator=generator)[:taken]]] = True
     return split.without(chosen), split.only(chosen)

@@ -9,30 +9,37 @@ from typing import Any
 
 import torch
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from app.classifier.metadata import Evaluation
+from app.classifier.picture import AGAINST, FOR
 from app.classifier.softmax import SIDE, SoftmaxRegression
 from training.data.splits import FileSplit, Split
 from training.fitting.scores import EpochScores
+from training.names import shortened
 from training.results.lettering import drawable, fonts_for
 
-__all__ = ["MISTAKES", "PICTURES", "WRITER", "render_report"]
+__all__ = ["EVIDENCE", "MISTAKES", "PICTURES", "WRITER", "render_report"]
 
 PICTURES = {
     "learning-curves.png": "Loss and accuracy by epoch",
     "confusion-matrix.png": "True classes (rows) and what they were taken for (columns)",
-    "weights.png": "Each class's weights: red pixels speak for it, blue ones against",
+    "weights.png": "Each class's weights: blue pixels speak for it, orange ones against",
     "reliability.png": "Accuracy by confidence; on the diagonal the model is as right as it is sure",
 }
 MISTAKES = "mistakes.png"  # shows the data set's own images, so it stays out of the repository
 WRITER = "softmax-serving"  # stands in each picture as the software that made it
+EVIDENCE = LinearSegmentedColormap.from_list(
+    "evidence", [[part / 255 for part in color] for color in (AGAINST, (255, 255, 255), FOR)]
+)
 _FIRST, _SECOND = "#2a6fbb", "#d1622b"
 _BINS = 15
 _IN_A_ROW = 5
 _DPI = 120  # of each picture
+_MOST_OF_NAME = 24  # characters of a file's name
 _MAX_INCHES = 40.0  # of a picture's side: at hundreds of classes its memory would be gigabytes
 
 
@@ -53,7 +60,8 @@ def render_report(
         logits: the model's for them, float32 [N, C].
     """
     names = [scores.label for scores in evaluation.classes]
-    with fonts_for(names):
+    files = test.names if isinstance(test, Split) else ()
+    with fonts_for([*names, *files]):
         labels = list(map(drawable, names))
         figures = {
             "learning-curves.png": _learning_curves(history),
@@ -115,7 +123,7 @@ def _confusion_matrix(evaluation: Evaluation, labels: list[str]) -> Figure:
 def _weights(model: SoftmaxRegression, labels: list[str]) -> Figure:
     bound = float(model.weight.abs().flatten().sort().values[int(0.995 * (model.weight.numel() - 1))]) or 1.0
     pictures = model.weight.view(-1, SIDE, SIDE)
-    return _sheet(pictures, labels, 9, cmap="RdBu_r", vmin=-bound, vmax=bound)
+    return _sheet(pictures, labels, 9, cmap=EVIDENCE, vmin=-bound, vmax=bound)
 
 
 def _reliability(probabilities: Tensor, class_ids: Tensor) -> Figure:
@@ -142,9 +150,11 @@ def _mistakes(probabilities: Tensor, test: Split | FileSplit, labels: list[str],
     chosen = torch.zeros(len(predicted), dtype=torch.bool).index_fill_(0, rows, value=True)
     split = test.only(chosen)
     ranked = confidence[rows].argsort(descending=True)
+    files = [f"{drawable(shortened(name, _MOST_OF_NAME))}\n" for name in test.names] if isinstance(test, Split) else []
     titles = [
-        f"{labels[int(test.class_ids[row])]}, said\n{labels[int(predicted[row])]} {confidence[row]:.0%}"
-        for row in rows[ranked]
+        f"{files[row] if files else ''}{labels[int(test.class_ids[row])]}, "
+        f"said\n{labels[int(predicted[row])]} {confidence[row]:.0%}"
+        for row in rows[ranked].tolist()
     ]
     return _sheet(split.pixels[ranked].view(-1, SIDE, SIDE), titles, 7, cmap="gray", vmin=0, vmax=255)
 
@@ -152,10 +162,11 @@ def _mistakes(probabilities: Tensor, test: Split | FileSplit, labels: list[str],
 def _sheet(pictures: Tensor, titles: list[str], fontsize: int, **colors: Any) -> Figure:
     """Pictures [n, 28, 28] with their titles, in one pair of axes: a pair for each picture takes thrice the time."""
     rows = max(1, -(-len(titles) // _IN_A_ROW))
-    cell = min(2.0, _MAX_INCHES / rows)  # inches
+    lines = max((title.count("\n") + 1 for title in titles), default=1)
+    cell = min(1.76 + 0.12 * lines, _MAX_INCHES / rows)  # inches
     figure = Figure(dpi=_DPI, figsize=(9, cell * rows))
     axes = figure.add_axes((0, 0, 1, 1))
-    side, width = 0.84 * cell, 9 / _IN_A_ROW
+    side, width = (0.96 - 0.06 * lines) * cell, 9 / _IN_A_ROW
     for place, (picture, title) in enumerate(zip(pictures, titles, strict=True)):
         row, column = divmod(place, _IN_A_ROW)
         middle, bottom = (column + 0.5) * width, cell * (rows - row - 1) + 0.01 * cell

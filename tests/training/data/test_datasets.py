@@ -158,8 +158,25 @@ def test_a_named_pipe_and_a_folder_are_not_waited_for(tmp_path: Path) -> None:
 def test_an_error_names_the_class(tmp_path: Path) -> None:
     write_images(tmp_path, make_split(2, class_count=2), ("ex", "why"))
 
-    with pytest.raises(DataError, match="the class 'ex' has 1 image, too few for --test-size"):
+    with pytest.raises(DataError, match="the class 'ex' has 1 image, too few for --test-size .* of them; add some"):
         load(f"folder:{tmp_path}")
+
+
+def test_where_images_are_few_the_error_says_which_share_will_do(tmp_path: Path) -> None:
+    write_images(tmp_path, make_split(4, class_count=2), ("ex", "why"))
+
+    with pytest.raises(DataError, match=r"the class 'ex' has 2 images, .*; --test-size 0\.5 takes half\."):
+        load(f"folder:{tmp_path}")
+
+
+def test_an_archive_and_a_folder_without_its_prefix_are_told_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "photos.zip").write_bytes(b"PK")
+    (tmp_path / "my photos").mkdir()
+
+    with pytest.raises(DataError, match="photos.zip is a file, not a folder; an archive is to be unpacked first"):
+        load(f"folder:{tmp_path / 'photos.zip'}")
+    with pytest.raises(DataError, match=f"for a folder of one's own, say 'folder:{tmp_path / 'my photos'}'"):
+        load(str(tmp_path / "my photos"))
 
 
 def test_names_that_look_alike_are_shown_apart(tmp_path: Path) -> None:
@@ -182,7 +199,7 @@ def test_what_was_left_out_is_told_by_class_and_reason(tmp_path: Path) -> None:
 
     assert data.left_out == (LeftOut("ex", "damaged", 1), LeftOut("why", "not 28×28", 2))
     [warning] = data.warnings()
-    assert warning == "3 of 23 files were left out, 13% of all: 1 of 'ex': damaged; 2 of 'why': not 28×28."
+    assert warning == "Left out: 3 of 23 files, 13% of all: 1 of 'ex': damaged; 2 of 'why': not 28×28."
 
 
 def test_images_of_any_size_are_read_as_the_service_reads_them(tmp_path: Path) -> None:
