@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from app.classifier import artifact
+from app.classifier.images import FORMAT_NAMES
 from tests import drawings
 from tests.conftest import REPOSITORY, running_server
 
@@ -83,6 +84,11 @@ def test_the_examples_give_the_answers_that_are_shown() -> None:
     assert answer["class_id"] == int(shown[2])
     assert answer["confidence"] == pytest.approx(float(shown[3]), abs=0.005)
     assert printed.split() == ["Ankle", "boot", str(answer["confidence"])]
+
+
+@pytest.mark.parametrize("document", ["README.md", "SECURITY.md", "docs/your-own-classes.md"])
+def test_formats_are_those_that_are_read(document: str) -> None:
+    assert FORMAT_NAMES in (REPOSITORY / document).read_text()
 
 
 def test_the_accuracy_is_the_models() -> None:

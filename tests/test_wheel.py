@@ -24,11 +24,20 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in PARTS:
         copy = shutil.copytree if (REPOSITORY / name).is_dir() else shutil.copy
         copy(REPOSITORY / name, source / name)
-    build = [*PIP, "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", source, source]
+    build: list[str | Path] = [
+        *PIP,
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        source,
+        source,
+    ]
     subprocess.run(build, check=True)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
     python = environment / "bin" / "python"
-    where = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    where: list[str | Path] = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
     packages = Path(subprocess.run(where, capture_output=True, text=True, check=True).stdout.strip())
     (packages / "libraries.pth").write_text(sysconfig.get_path("purelib"))
     wheel = next(source.glob("*.whl"))
@@ -46,7 +55,7 @@ def test_it_serves_its_model_in_a_folder_with_another_package_named_app(
     (tmp_path / "app").mkdir()
     (tmp_path / "app" / "__init__.py").write_text("raise SystemExit('This is another app.')")
     port = free_port()
-    command = [commands / "softmax-serve", "--port", str(port), "--workers", workers]
+    command: list[str | Path] = [commands / "softmax-serve", "--port", str(port), "--workers", workers]
 
     with subprocess.Popen(command, cwd=tmp_path) as process:
         try:
