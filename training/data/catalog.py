@@ -90,7 +90,9 @@ def _load(options: DataOptions) -> Dataset:
     if options.name not in FAMILY:
         folder = Path(options.name).expanduser()
         if folder.is_dir():
-            raise DataError(f"--dataset {options.name}: for a folder of one's own, say {in_shell([f'folder:{folder}'])}.")
+            raise DataError(
+                f"--dataset {options.name}: for a folder of one's own, say {in_shell([f'folder:{folder}'])}."
+            )
         known = ", ".join(entry for entry, _ in entries())
         raise DataError(f"--dataset {options.name}: there is no such data set; there are {known}.")
     return load_mnist(options.name, options.folder.expanduser())

@@ -160,7 +160,7 @@ def _read_images(
                 class_ids.append(class_id)
                 names.append(file.name)
             except (ImageError, OSError) as error:
-                failures[label, _REASONS.get(type(error), "can't be read")] += 1
+                failures[label, "a folder" if file.is_dir() else _REASONS.get(type(error), "can't be read")] += 1
                 first = first or str(error)
     if failures and not skip_unreadable:
         sizes = sum(count for (_, reason), count in failures.items() if reason == _REASONS[WrongSizeError])

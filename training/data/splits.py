@@ -123,11 +123,12 @@ def split_off(
             taken = round(count * share)
             if not 0 < taken < count:
                 name = labels[class_id] if class_id < len(labels) else str(class_id)
-                advice = "--validation 0 keeps none apart" if option == "--validation" else f"{option} 0.5 takes half"
-                raise DataError(
-                    f"the class {name!r} has {counted(count, 'image')}, too few for {option} {share:g} of them; "
-                    f"{advice if count > 1 else 'add some'}."
-                )
+                if option == "--validation":
+                    advice = "--validation 0 keeps none apart"
+                else:
+                    advice = f"{option} 0.5 takes half" if count > 1 else "add some"
+                found = f"the class {name!r} has {counted(count, 'image')}"
+                raise DataError(f"{found}, too few for {option} {share:g} of them; {advice}.")
             members = (class_ids == class_id).nonzero().flatten()
             chosen[members[torch.randperm(count, generator=generator)[:taken]]] = True
     return split.without(chosen), split.only(chosen)

@@ -16,7 +16,7 @@ from app.classifier.preparation import Preparation
 from tests.training.conftest import make_split, write_idx
 from training.data.catalog import DataOptions, entries, load_dataset
 from training.data.datasets import Dataset, LeftOut
-from training.data.splits import BLOCK, FileSplit, Split
+from training.data.splits import BLOCK, FileSplit, Split, split_off
 from training.errors import DataError
 
 
@@ -158,7 +158,7 @@ def test_a_named_pipe_and_a_folder_are_not_waited_for(tmp_path: Path) -> None:
 def test_an_error_names_the_class(tmp_path: Path) -> None:
     write_images(tmp_path, make_split(2, class_count=2), ("ex", "why"))
 
-    with pytest.raises(DataError, match="the class 'ex' has 1 image, too few for --test-size .* of them; add some"):
+    with pytest.raises(DataError, match=r"the class 'ex' has 1 image, too few for --test-size .* of them; add some"):
         load(f"folder:{tmp_path}")
 
 
@@ -167,13 +167,15 @@ def test_where_images_are_few_the_error_says_which_share_will_do(tmp_path: Path)
 
     with pytest.raises(DataError, match=r"the class 'ex' has 2 images, .*; --test-size 0\.5 takes half\."):
         load(f"folder:{tmp_path}")
+    with pytest.raises(DataError, match=r"the class 'ex' has 2 images, .*; --validation 0 keeps none apart\."):
+        split_off(make_split(4, class_count=2), 0.05, ("ex", "why"))
 
 
 def test_an_archive_and_a_folder_without_its_prefix_are_told_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "photos.zip").write_bytes(b"PK")
     (tmp_path / "my photos").mkdir()
 
-    with pytest.raises(DataError, match="photos.zip is a file, not a folder; an archive is to be unpacked first"):
+    with pytest.raises(DataError, match=r"photos\.zip is a file, not a folder; an archive is to be unpacked first"):
         load(f"folder:{tmp_path / 'photos.zip'}")
     with pytest.raises(DataError, match=f"for a folder of one's own, say 'folder:{tmp_path / 'my photos'}'"):
         load(str(tmp_path / "my photos"))
