@@ -47,6 +47,11 @@ class _Server(StoppingServer):
         self._listener.settimeout(0)
         self._greetings: set[asyncio.Task[None]] = set()
 
+    async def _serve(self, sockets: list[socket.socket] | None = None) -> None:
+        await super()._serve(sockets)
+        if self.started and signal.SIGTERM in self._captured_signals:
+            os._exit(0)  # as the launcher of workers does; uvicorn would die of the signal. No thread is waited for
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if not self.started:

@@ -16,6 +16,7 @@ COMMAND = re.compile(
 
 # By document: what runs each of its commands, found by the document's own text.
 RUN_WHOLE = {
+    "a-model-that-learns.md": "test_a_model_that_learns.py",
     "clients.md": "test_clients.py",
     "the-truth-comes-later.md": "test_the_truth_comes_later.py",
     "your-own-classes.md": "test_your_own_classes.py",
