@@ -119,19 +119,19 @@ async def client(app: Service) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @contextmanager
-def running_server(models_dir: Path, *command: str, port: int | None = None, **environment: str) -> Iterator[str]:
+def running_server(models_dir: Path, *command: str, port: str = "", **environment: str) -> Iterator[str]:
     """A server as a process of its own, `python -m app` unless told otherwise; yields its base URL, ends it by SIGTERM.
 
     Args:
         models_dir: its models.
         command: what stands between `python -m` and `--port`.
-        port: it listens on; None: on a free one.
+        port: it listens on; by default a free one.
         environment: more variables, such as SOFTMAX_MAX_IMAGE_BYTES.
     """
-    port = port or free_port()
+    port = port or str(free_port())
     with TemporaryDirectory() as folder:
         process = subprocess.Popen(
-            [sys.executable, "-m", *(command or ("app",)), "--port", str(port)],
+            [sys.executable, "-m", *(command or ("app",)), "--port", port],
             cwd=REPOSITORY,
             env=os.environ
             | {"SOFTMAX_MODELS_DIR": str(models_dir), "SOFTMAX_DRAIN_SECONDS": "0", "SOFTMAX_ALLOWED_HOSTS": "s,a,t"}

@@ -71,7 +71,7 @@ def test_a_start_without_connection_is_made_up_for(context: BrowserContext, site
 
 def test_a_dead_server_is_asked_more_and_more_slowly_until_it_lives(browser: Browser, models_dir: Path) -> None:
     asked: list[Request] = []
-    port = free_port()
+    port = str(free_port())
     with running_server(models_dir, port=port) as url:
         page = browser.new_page(base_url=url)
         page.clock.install()
