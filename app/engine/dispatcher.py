@@ -171,10 +171,10 @@ class Dispatcher:
         def finish(answer: Answer | None) -> None:
             done(answer)
             if answer is not None:
-                if not self._answered:
-                    self.turn.soon(self.conclude)
                 call.answered(match.method, match.route.path, answer.status)
                 self._answered.append(call)
+                if len(self._answered) == 1:
+                    self.turn.soon(self.conclude)
 
         self.batch.run(self._steps(match, call), finish)
 

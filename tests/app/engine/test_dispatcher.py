@@ -1,5 +1,6 @@
 """A call to its answer, whatever goes wrong, and who is told of it."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -79,20 +80,76 @@ def test_what_goes_wrong_is_an_answer_and_counted_as_one(dispatcher: Dispatcher,
     assert [(call.route, call.status) for call in told.answered] == [("/bad/{what}", 500)]
 
 
-def test_what_is_to_be_done_afterwards_is_done_once_and_after_the_answer(dispatcher: Dispatcher) -> None:
+def in_turn(dispatcher: Dispatcher, *calls: tuple[Match, Call]) -> None:
+    """Have calls answered in one turn."""
+    dispatcher.turn.enter(asyncio.get_running_loop())
+    dispatcher.batch.expected = len(calls)
+    for match, call in calls:
+        dispatcher.answer_in_turn(match, call, lambda _: None)
+    dispatcher.batch.finish()
+
+
+async def until_told(told: Told, count: int) -> None:
+    for _ in range(10_000):
+        if len(told.answered) >= count:
+            return
+        await asyncio.sleep(0.001)
+    pytest.fail(f"{count} answers were not told within ten seconds.")
+
+
+async def test_what_is_answered_in_a_turn_is_told_once_soon_after_it_has_gone_out(
+    dispatcher: Dispatcher, told: Told
+) -> None:
     match, call = ask(dispatcher, "/good")
     order: list[str] = []
     call.afterwards(lambda: order.append("afterwards"))
 
+    dispatcher.turn.enter(asyncio.get_running_loop())
     dispatcher.batch.expected = 9
     dispatcher.answer_in_turn(match, call, lambda _: order.append("answered"))
     assert order == []
     dispatcher.batch.finish()
-    assert order == ["answered"]
-    call.conclude()
+    assert (order, told.answered) == (["answered"], [])
+    await until_told(told, 1)
+    dispatcher.conclude()
     call.conclude()
 
     assert order == ["answered", "afterwards"]
+    assert [(one.route, one.status) for one in told.answered] == [("/good", 200)]
+
+
+async def test_answers_of_several_turns_are_told_together_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.engine.turns._SOON_SECONDS", 60)
+    told: list[list[bytes]] = []
+    dispatcher = Dispatcher(
+        [BodilessRoute("/good", good, methods=["GET"])],
+        given={"factor": 1},
+        on_answered=lambda calls: told.append([call.request_id for call in calls]),
+    )
+
+    in_turn(dispatcher, *[ask(dispatcher, "/good", x_request_id=str(number)) for number in range(5)])
+    in_turn(dispatcher, ask(dispatcher, "/good", x_request_id="5"))
+    before = list(told)
+    dispatcher.conclude()
+    dispatcher.conclude()
+
+    assert before == []
+    assert told == [[b"0", b"1", b"2", b"3", b"4", b"5"]]
+
+
+async def test_after_what_was_told_the_next_turn_is_told_soon_too(dispatcher: Dispatcher, told: Told) -> None:
+    for count in (1, 2, 3):
+        in_turn(dispatcher, ask(dispatcher, "/good"))
+        await until_told(told, count)
+
+    assert len(told.answered) == 3
+
+
+def test_where_there_are_no_turns_an_answer_is_told_at_once(dispatcher: Dispatcher, told: Told) -> None:
+    for count in (1, 2):
+        dispatcher.answer_in_turn(*ask(dispatcher, "/good"), lambda _: None)
+
+        assert len(told.answered) == count
 
 
 @pytest.mark.parametrize(("sent", "kept"), [("mine-7", True), ("with space", False), ('"', False), ("x" * 129, False)])

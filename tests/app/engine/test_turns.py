@@ -1,9 +1,6 @@
 """Calls of one turn of the event loop, classified together."""
 
 import asyncio
-import re
-import socket
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -119,6 +116,35 @@ def test_what_is_called_later_is_called_at_the_very_end_of_the_turn() -> None:
     assert order == ["accepted", "later", "accepted", "later"]
 
 
+def test_what_is_to_be_done_soon_is_done_once_and_after_the_turn() -> None:
+    order: list[str] = []
+
+    async def run() -> None:
+        turn, done = new_turn(), asyncio.Event()
+
+        def answer() -> None:
+            turn.soon(partial(order.append, "soon"))
+            turn.soon(done.set)
+            turn.later(partial(order.append, "later"))
+            order.append("answered")
+
+        turn.enter(asyncio.get_running_loop())
+        turn.wait(Asking(answer))
+        await asyncio.wait_for(done.wait(), 10)
+
+    asyncio.run(run())
+
+    assert order == ["answered", "later", "soon"]
+
+
+def test_before_the_first_turn_what_is_to_be_done_soon_is_done_at_once() -> None:
+    order: list[str] = []
+
+    new_turn().soon(partial(order.append, "soon"))
+
+    assert order == ["soon"]
+
+
 @pytest.mark.parametrize("count", [1, 3, 4, 31, 32, 33, 40])
 def test_each_call_is_answered_as_it_would_be_alone(models: list[LiveModel], count: int) -> None:
     asked = [(models[number % 2], image) for number, image in enumerate(IMAGES[:count])]
@@ -189,61 +215,3 @@ def test_a_crowd_is_answered_as_each_of_it_would_be_alone(server: str) -> None:
         assert [label(answer) for answer in together] == [label(answer) for answer in alone]
     for client in clients:
         client.close()
-
-
-UPGRADE = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n"
-
-
-def post(body: bytes, extra: bytes = b"") -> bytes:
-    head = b"POST /predict HTTP/1.1\r\nHost: s\r\n%bContent-Type: image/png\r\nContent-Length: %d\r\n\r\n"
-    return head % (extra, len(body)) + body
-
-
-@pytest.mark.parametrize("extra", [b"", b"Proxy-Connection: x\r\n", UPGRADE], ids=["plain", "parsed", "upgrade"])
-def test_a_client_that_has_said_all_is_answered_before_its_connection_is_closed(server: str, extra: bytes) -> None:
-    clients = [connect(server) for _ in range(24)]
-    for client in clients:
-        client.sendall(post(drawings.png(), extra))
-        client.shutdown(socket.SHUT_WR)
-
-    assert [read_answer(client).status for client in clients] == [200] * 24
-    for client in clients:
-        assert client.recv(1) == b""
-        client.close()
-
-
-def statuses(client: socket.socket, count: int) -> list[bytes]:
-    """Of so many answers to pipelined requests."""
-    received = b""
-    while received.count(b"x-request-id") < count or not received.endswith(b"}"):
-        received += client.recv(65536)
-    return re.findall(rb"HTTP/1\.1 (\d+)", received)
-
-
-def test_a_request_to_upgrade_is_answered_as_if_it_did_not_ask_for_that(server: str) -> None:
-    """So do Java's HttpClient and `curl --http2` ask, with the body right behind the head."""
-    request = post(drawings.png(), UPGRADE)
-    with connect(server) as client:
-        for cut in (20, len(request) - 30, len(request)):
-            client.sendall(request[:cut])
-            time.sleep(0.01)
-            client.sendall(request[cut:])
-            assert statuses(client, 1) == [b"200"]
-
-        client.sendall(request * 3)
-        assert statuses(client, 3) == [b"200"] * 3
-
-
-def test_a_request_to_upgrade_may_end_its_connection(server: str) -> None:
-    with connect(server) as client:
-        client.sendall(post(drawings.png(), b"Connection: Upgrade, close\r\nUpgrade: h2c\r\n"))
-
-        assert read_answer(client).status == 200
-        assert client.recv(1) == b""
-
-
-def test_the_body_of_a_request_to_upgrade_is_not_taken_for_the_next_request(server: str) -> None:
-    with connect(server) as client:
-        client.sendall(post(b"GET /smuggled HTTP/1.1\r\nHost: s\r\n\r\n", UPGRADE) + post(drawings.png()))
-
-        assert statuses(client, 2) == [b"415", b"200"]

@@ -1,7 +1,6 @@
 """Whole connections, held against httptools: whatever clients send and however, each gets its answers, and no more."""
 
-import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
@@ -11,26 +10,9 @@ from hypothesis import HealthCheck, Phase, given, note
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from app.engine.connections.detour import lines
 from app.engine.limits import Limits
-from tests.app.engine.connections.wires import ORIGIN, UPGRADE, Wire, World, complaints, judge
-
-LARGE = bytes(range(256)) * 70  # more than waits for its turn at once
-
-
-def request(line: str, *fields: str, body: bytes = b"", version: str = "1.1") -> bytes:
-    head = "\r\n".join([f"{line} HTTP/{version}", "Host: s", *fields])
-    return head.encode() + b"\r\n\r\n" + body
-
-
-def post(target: str, body: bytes, *fields: str, version: str = "1.1") -> bytes:
-    return request(f"POST {target}", f"Content-Length: {len(body)}", *fields, body=body, version=version)
-
-
-def chunked(target: str, *chunks: bytes, trailers: bytes = b"") -> bytes:
-    body = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
-    return request(f"POST {target}", "Transfer-Encoding: chunked", body=body + b"0\r\n" + trailers + b"\r\n")
-
+from tests.app.engine.connections.plays import LARGE, LIMITS, chunked, played, post, request, with_world
+from tests.app.engine.connections.wires import ORIGIN, UPGRADE, Wire, World, judge
 
 KINDS: tuple[Callable[[str], bytes], ...] = (
     lambda n: request(f"GET /livez?n={n}", f"X-Request-ID: id-{n}"),
@@ -58,7 +40,6 @@ KINDS: tuple[Callable[[str], bytes], ...] = (
     lambda n: post(f"/early?n={n}", LARGE * 4),  # more than uvicorn takes at once
     lambda n: chunked(f"/held?n={n}", *[b"small"] * 100, LARGE * 4),
 )
-LIMITS = Limits(max_body_bytes=100_000, turn_seconds=1e-6)
 SHORT_OF_MEMORY = replace(LIMITS, max_pending_bytes=40_000)  # some have to give way
 PHASES = (Phase.generate, Phase.shrink)
 ENDS: tuple[bytes, ...] = (
@@ -106,52 +87,25 @@ STEPS = st.lists(
 )
 
 
-def with_world(play: Callable[[World], Coroutine[None, None, None]], limits: Limits = LIMITS) -> None:
-    """Play in a new world; nothing may be left of it."""
-
-    async def run() -> None:
-        failures: list[object] = []
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
-        world = World(limits)
-        with complaints() as logged:
-            await play(world)
-            await leave(world)
-        assert (failures, logged) == ([], [])
-
-    asyncio.run(run())
-
-
-async def leave(world: World) -> None:
-    """Have all clients take what they get and stop sending: no connection may stay, nor anything of it."""
-    for wire in world.wires:
-        wire.takes_all()
-        wire.stops_sending()
-    await world.settle()
-    assert [wire.lost for wire in world.wires] == [True] * len(world.wires)
-    assert not world.state.connections
-    assert not world.state.tasks
-    assert world.dispatcher.pending.bytes == 0
-
-
 def check(wire: Wire, world: World, *, may_lose: bool) -> None:
     """What one client got is what it asked for."""
     judgement = judge(wire.sent)
     answers = wire.answers()
     asked = {request.number: request for request in judgement.asked}
     refused = set()
-    for answer, request in zip(answers, judgement.asked, strict=False):
+    for answer, wanted in zip(answers, judgement.asked, strict=False):
         if answer.status == 503:
-            refused.add(request.number)
-            assert may_lose or request.path != "/livez"  # a pipeline that gives way does so whatever comes next
+            refused.add(wanted.number)
+            assert may_lose or wanted.path != "/livez"  # a pipeline that gives way does so whatever comes next
         elif answer.status == 200:
-            echo = f"{request.number}:{len(request.body)}:{sum(request.body)}".encode()
-            early = request.number.encode()
-            assert answer.body == (b"" if request.method == b"HEAD" else early if request.path == "/early" else echo)
+            echo = f"{wanted.number}:{len(wanted.body)}:{sum(wanted.body)}".encode()
+            early = wanted.number.encode()
+            assert answer.body == (b"" if wanted.method == b"HEAD" else early if wanted.path == "/early" else echo)
         else:
             assert answer.is_last
         assert answer.fields[b"vary"] == b"Origin"
         request_id = answer.fields[b"x-request-id"]
-        assert request_id == f"id-{request.number}".encode() or not request_id.startswith(b"id-")
+        assert request_id == f"id-{wanted.number}".encode() or not request_id.startswith(b"id-")
     assert not any(answer.is_last for answer in answers[:-1])
     executed = [number for number in world.executed if number[:1] == str(world.wires.index(wire))]
     expected = [number for number in [*asked, judgement.begun] if number not in refused]
@@ -229,19 +183,6 @@ def test_each_request_gets_its_answer_in_order_and_nothing_is_done_after_the_las
         await run(world, list(scripts), steps, may_lose=limits is SHORT_OF_MEMORY)
 
     with_world(play, limits)
-
-
-def played(play: Callable[[World, Wire], Coroutine[None, None, None]]) -> Wire:
-    """What became of one client."""
-    wires: list[Wire] = []
-
-    async def play_alone(world: World) -> None:
-        wires.append(world.connect())
-        await play(world, wires[0])
-        await world.settle()
-
-    with_world(play_alone)
-    return wires[0]
 
 
 @pytest.mark.parametrize("following", [post("/echo?n=2", LARGE), post("/echo?n=2", b"x"), chunked("/held?n=2", b"x")])
@@ -328,35 +269,6 @@ def test_a_refusal_that_comes_before_the_body_is_not_lost_in_a_reset(head: bytes
     assert len(played(play).answers()) == 1
 
 
-@pytest.mark.parametrize(
-    "head",
-    [
-        b"GET /livez HTTP/1.1\r\n\r\n",
-        b"GET /livez HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
-        b"GET /livez HTTP/1.1\r\nHost: a b\r\n\r\n",
-        b"GET /livez HTTP/1.1\r\nHost: a/b\r\n\r\n",
-        b"GET /livez HTTP/1.1\r\nHost: a@b\r\n\r\n",
-        b"GET /livez HTTP/1.1\r\nHost: a:b\r\n\r\n",
-        b"GET /livez HTTP/2.0\r\nHost: a\r\n\r\n",
-        b"GET /livez HTTP/0.9\r\nHost: a\r\n\r\n",
-        b"GET /livez\r\nHost: a\r\n\r\n",
-        b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
-        b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
-        b"POST /echo HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
-    ],
-)
-def test_what_the_standard_wants_refused_is_refused(head: bytes) -> None:
-    async def play(world: World, wire: Wire) -> None:
-        wire.sends(head)
-        await world.settle()
-
-    assert [answer.status for answer in played(play).answers()] == [400]
-
-
-def test_no_field_of_an_answer_begins_another_one() -> None:
-    assert lines([(b"x-model", b"a\r\nset-cookie: b\0")]) == b"x-model: a  set-cookie: b \r\n"
-
-
 def test_between_two_requests_of_a_pipeline_others_have_their_turn() -> None:
     async def play(world: World, wire: Wire) -> None:
         other = world.connect()
@@ -370,48 +282,3 @@ def test_between_two_requests_of_a_pipeline_others_have_their_turn() -> None:
         assert 1 <= len(wire.answers()) <= 3
 
     assert len(played(play).answers()) == 8
-
-
-@pytest.mark.parametrize(
-    ("sent", "status"),
-    [
-        (chunked("/echo?n=1", *[b"x"] * 1000), 200),
-        (chunked("/echo?n=1", *[b"x" * 64] * 1400), 200),
-        (chunked("/echo?n=1", *[b"x"] * 2000), 400),
-        (request("GET /livez?n=1", *[f"A{number}: b" for number in range(99)]), 200),
-        (request("GET /livez?n=1", *[f"A{number}: b" for number in range(100)]), 431),
-        (request("GET /livez?n=1", *["A:"] * 30_000), 431),
-        (request("GET /held?n=1", "A: " + "b" * 65_536), 431),
-        (request("POST /echo?n=1", "Transfer-Encoding: chunked", body=b"0\r\n" + b"A: b\r\n" * 20_000), 431),
-        (request("POST /echo?n=1", "Transfer-Encoding: chunked", body=b"1;" + b"a" * 70_000), 431),
-    ],
-    ids=[
-        "some small chunks",
-        "many chunks of 64 bytes",
-        "too many small chunks",
-        "a hundred fields",
-        "one more",
-        "an attack of them",
-        "a long one",
-        "endless trailers",
-        "an endless extension of a chunk",
-    ],
-)
-def test_a_request_costs_what_it_sends(sent: bytes, status: int) -> None:
-    async def play(world: World, wire: Wire) -> None:
-        for start in range(0, len(sent), 16_384):
-            wire.sends(sent[start : start + 16_384])
-        await world.settle()
-
-    assert [answer.status for answer in played(play).answers()] == [status]
-
-
-def test_a_body_that_nobody_wants_is_dropped_and_no_parser_reads_it() -> None:
-    async def play(world: World, wire: Wire) -> None:
-        wire.sends(request("POST /early?n=1", "Transfer-Encoding: chunked"))
-        await world.settle()
-        wire.sends(b"no chunks at all\r\n" + post("/echo?n=2", b"smuggled"))
-        await world.settle()
-        assert world.executed == ["1"]
-
-    assert [answer.status for answer in played(play).answers()] == [200]
