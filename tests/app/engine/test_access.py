@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
 from app.engine.access import Access
 from app.engine.keys import Keys
@@ -97,66 +97,6 @@ def test_a_page_of_another_site_cannot_use_the_browsers_key_to_change_anything(c
     check.check("POST", "/feedback", headers | {b"sec-fetch-site": b"same-origin"})
     with pytest.raises(UnauthorizedError, match="another site"):
         check.check("POST", "/feedback", headers)
-
-
-def test_without_keys_none_is_asked_for() -> None:
-    assert create_app(Settings()).dispatcher.access is None
-
-
-def test_keys_come_from_the_environment_and_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "keys"
-    file.write_text("a-key-that-is-in-the-file\n")
-    monkeypatch.setenv("SOFTMAX_API_KEYS", f"{KEY}, {OTHER}")
-    monkeypatch.setenv("SOFTMAX_API_KEYS_FILE", str(file))
-
-    check = create_app(Settings()).dispatcher.access
-
-    assert check is not None
-    for key in (KEY, OTHER, "a-key-that-is-in-the-file"):
-        check.check("GET", "/metrics", {b"x-api-key": key.encode()})
-
-
-def test_the_settings_never_show_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SOFTMAX_API_KEYS", f"{KEY},{OTHER}")
-
-    settings = Settings()
-
-    assert KEY not in repr(settings)
-    assert KEY not in settings.model_dump_json()
-
-
-def test_a_short_key_is_refused_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SOFTMAX_API_KEYS", f"{KEY},guessable")
-
-    with pytest.raises(ValidationError, match="Key 2 is not 16 or more") as caught:
-        Settings()
-
-    assert "guessable" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("host", "reach"),
-    [
-        ("127.0.0.1", "this machine"),
-        ("127.8.8.8", "this machine"),
-        ("::1", "this machine"),
-        ("localhost", "this machine"),
-        ("0.0.0.0", "all"),  # noqa: S104 - what must be refused
-        ("::", "all"),
-        ("10.0.0.7", "all"),
-        ("example.org", "all"),
-        ("", "this machine"),  # an empty variable counts as unset
-    ],
-)
-def test_an_address_beyond_loopback_is_open_to_all_unless_there_are_keys(
-    host: str, reach: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SOFTMAX_HOST", host)
-
-    assert Settings().is_open_to_all is (reach == "all")
-    assert not Settings(allow_anonymous=True).is_open_to_all
-    monkeypatch.setenv("SOFTMAX_API_KEYS", KEY)
-    assert not Settings().is_open_to_all
 
 
 @pytest.mark.parametrize(

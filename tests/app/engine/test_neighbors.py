@@ -109,11 +109,3 @@ async def test_a_preflight_says_what_pages_of_other_origins_may_send() -> None:
         assert answer.json()["request_id"] == answer.headers["x-request-id"]
         assert "origin" in answer.headers["vary"].lower()
     assert "x-other" in refused.json()["detail"]
-
-
-@pytest.mark.parametrize(
-    "origin", ["https://pages.example/", "https://pages.example/path", "pages.example", "https://"]
-)
-def test_what_is_no_origin_ends_the_start(origin: str) -> None:
-    with pytest.raises(ValueError, match="is no origin"):
-        Settings(cors_origins=(origin,))

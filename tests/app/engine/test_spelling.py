@@ -9,7 +9,6 @@ import pytest
 
 from app.engine.problems import BadRequestError
 from app.engine.spelling import check_names, did_you_mean
-from app.settings import unknown_variables
 from tests import drawings
 from tests.conftest import REPOSITORY
 
@@ -83,13 +82,6 @@ async def test_an_unknown_part_of_a_form_is_refused(
 
     assert answer.status_code == 400
     assert words in answer.json()["detail"]
-
-
-def test_an_unknown_setting_is_named_with_the_nearest() -> None:
-    assert unknown_variables(["PATH", "SOFTMAX_PORT", "SOFTMAX_WORKRES", "SOFTMAX_ZZZ"]) == [
-        "SOFTMAX_WORKRES: there is no such setting. Did you mean SOFTMAX_WORKERS?",
-        "SOFTMAX_ZZZ: there is no such setting.",
-    ]
 
 
 def test_the_service_does_not_start_with_an_unknown_setting() -> None:

@@ -1,4 +1,4 @@
-"""The service as a process of its own, over a socket."""
+"""The service as a process of its own, over a socket: answers are whole and in order."""
 
 import os
 import re
@@ -18,6 +18,7 @@ import pytest
 from app.classifier import artifact
 from tests import drawings
 from tests.conftest import REPOSITORY, make_metadata, make_model, running_server
+from tests.reliability.sockets import connect
 
 
 def test_a_posted_image_is_answered_over_a_socket(server: str) -> None:
@@ -90,11 +91,7 @@ def test_it_says_that_it_runs_when_it_can_answer(models_dir: Path, workers: str)
     ("name", "value", "complaint"),
     [
         ("PORT", "70000", "=70000: Input should be less than or equal to 65535."),
-        ("MAX_HEADER_BYTES", "0", "=0: Input should be greater than 0."),
-        ("IDLE_SECONDS", "inf", "=inf: Input should be a finite number."),
         ("MODELS_DIR", os.fsdecode(b"\xff"), "=\\udcff: It is not UTF-8."),
-        ("HOST", os.fsdecode(b"\xff"), "=\\udcff: It is not UTF-8."),
-        ("API_KEYS", ",", ": There is no key in it; unset it to let everybody ask."),
     ],
 )
 def test_a_wrong_setting_is_one_line_and_exit_code_2(name: str, value: str, complaint: str) -> None:
@@ -142,3 +139,69 @@ def test_a_crowd_of_new_connections_is_let_in_within_a_few_turns(server: str) ->
                 client.sendall(wire)
 
     assert answers < 128 * 12  # where each turn lets one in, it is over 3,000
+
+
+def test_pipelined_requests_are_answered_in_order(server: str) -> None:
+    with connect(server) as client:
+        for path in ("/livez", "/nothing", "/readyz"):
+            client.sendall(f"GET {path} HTTP/1.1\r\nHost: s\r\n\r\n".encode())
+        client.sendall(b"GET /livez HTTP/1.1\r\nHost: s\r\nConnection: close\r\n\r\n")
+        answers = b""
+        while chunk := client.recv(65536):
+            answers += chunk
+
+    assert re.findall(rb"HTTP/1.1 (\d+)", answers) == [b"200", b"404", b"200", b"200"]
+    assert answers.endswith(b'{"status":"alive"}')
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/metrics", "/docs"])
+def test_long_answers_arrive_whole(server: str, path: str) -> None:
+    answer = httpx.get(f"{server}{path}")
+
+    assert answer.status_code == 200
+    assert len(answer.content) == int(answer.headers["Content-Length"])
+
+
+def test_a_request_that_is_no_http_is_refused(server: str) -> None:
+    with connect(server) as client:
+        client.sendall(b"nonsense\r\n\r\n")
+
+        assert client.recv(65536).startswith(b"HTTP/1.1 400")
+
+
+@pytest.mark.parametrize("path", ["/", "/livez", "/readyz", "/metrics", "/docs"])
+def test_head_is_get_without_its_body(server: str, path: str) -> None:
+    head, get = httpx.head(f"{server}{path}"), httpx.get(f"{server}{path}")
+
+    assert head.status_code == get.status_code == 200
+    assert head.headers["Content-Type"] == get.headers["Content-Type"]
+    assert head.content == b""
+
+
+@pytest.mark.parametrize("path", ["/predict", "/models"])
+def test_nothing_is_answered_after_the_last_request(server: str, path: str) -> None:
+    content = drawings.png()
+    head = f"POST {path} HTTP/1.1\r\nHost: s\r\nContent-Type: image/png\r\nContent-Length: {len(content)}\r\n"
+    last = head.encode() + b"Connection: close\r\n\r\n" + content
+    with connect(server) as client:
+        client.sendall(last * 3)
+        answers = b""
+        while chunk := client.recv(65536):
+            answers += chunk
+
+    assert answers.count(b"HTTP/1.1 ") == 1
+
+
+def test_requests_to_fastapi_and_past_it_keep_their_order_in_one_pipeline(server: str) -> None:
+    content = drawings.png()
+    post = b"POST /predict HTTP/1.1\r\nHost: s\r\nContent-Type: image/png\r\nContent-Length: %d\r\n%b\r\n"
+    get = b"GET /models HTTP/1.1\r\nHost: s\r\n\r\n"
+    with connect(server) as client:
+        one, last = post % (len(content), b""), post % (len(content), b"Connection: close\r\n")
+        client.sendall(one + content + get + one + content + get + last + content)
+        answers = b""
+        while chunk := client.recv(65536):
+            answers += chunk
+
+    starts = [answer.partition(b"\r\n\r\n")[2][:7] for answer in answers.split(b"HTTP/1.1 200 OK\r\n")[1:]]
+    assert [start == b'{"id":"' for start in starts] == [True, False, True, False, True]

@@ -1,10 +1,11 @@
-"""Figures in use, by model and version."""
+"""The accuracy and the figures in use, by model and version, in the form that is asked for."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_prometheus
 
 from app.classifier import artifact
@@ -18,6 +19,7 @@ from tests.drawings import png
 
 pytestmark = pytest.mark.anyio
 
+PROMETHEUS = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1"
 DEFAULT, OTHER = "fashion-mnist", "letters"
 OTHER_LABELS = ("alpha", "beta")
 
@@ -104,3 +106,52 @@ async def test_what_was_counted_of_a_version_that_comes_back_starts_from_nought(
         assert parts.telemetry.live_figures(DEFAULT)["predictions"] == {}
         path.write_bytes(content)
         await parts.look_at_models(only=DEFAULT)
+
+
+async def test_metrics_show_the_test_accuracy_and_what_was_served(client: httpx.AsyncClient) -> None:
+    label = (await client.post("/predict", files={"file": png()})).json()["label"]
+
+    metrics = (await client.get("/metrics")).json()
+
+    assert metrics["accuracy"] == metrics["evaluation"]["accuracy"] == 0.9
+    assert metrics["model"]["name"] == "fashion-mnist"
+    assert metrics["live"]["predictions"] == {label: 1}
+    assert metrics["live"]["requests"] >= 1
+
+
+async def test_metrics_speak_prometheus_when_asked(client: httpx.AsyncClient) -> None:
+    await client.post("/predict", files={"file": png()})
+
+    answer = await client.get("/metrics", headers={"Accept": "text/plain"})
+
+    assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    families = parse_prometheus(answer.text)
+    samples = {sample.name: sample for family in families for sample in family.samples}
+    assert samples["softmax_model_test_accuracy"].value == 0.9
+    assert samples["softmax_predictions_total"].value == 1
+
+
+async def test_a_prometheus_server_gets_openmetrics(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/metrics", headers={"Accept": PROMETHEUS})
+
+    assert answer.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
+    families = openmetrics.text_string_to_metric_families(answer.text)  # type: ignore[no-untyped-call]
+    assert "softmax_model" in {family.name for family in families}
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        ("*/*", "application/json"),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", "application/json"),
+        ("text/plain;q=0.2, application/json;q=0.9", "application/json"),
+        ("application/json;q=0.1, text/plain", "text/plain"),
+        ("application/openmetrics-text;version=none", "text/plain"),
+        ("text/plain;q=many", "application/json"),
+    ],
+)
+async def test_the_form_of_metrics_follows_accept(client: httpx.AsyncClient, accept: str, expected: str) -> None:
+    answer = await client.get("/metrics", headers={"Accept": accept})
+
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith(expected)
