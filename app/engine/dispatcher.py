@@ -4,6 +4,7 @@ Calls come in two ways: through the ASGI application (`app.engine.front`), under
 connection (`app.engine.connections`), which hands over a light call as soon as the last byte of its body is there.
 """
 
+import logging
 import re
 import secrets
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -31,6 +32,8 @@ from app.engine.together import Batch, Steps, run_alone
 from app.engine.turns import Turn
 
 __all__ = ["CLIENT_LEFT", "MAX_LIST_BYTES", "SECURITY_HEADERS", "VARY", "Dispatcher", "answer_of"]
+
+logger = logging.getLogger(__name__)
 
 _REQUEST_ID = re.compile(rb"[!#-\[\]-~]{1,128}")  # printable, and the same in JSON
 _METHODS = frozenset(HTTPMethod)  # each makes a series of figures of its own; all others make one together
@@ -199,20 +202,29 @@ class Dispatcher:
     def note(self, method: str, route: str, status: int, call: Call) -> None:
         """Tell that a call was answered, and do what was to be done afterwards."""
         call.answered(method if method in _METHODS else "other", route, status)
-        call.conclude()
-        self._on_answered([call])
+        self._tell([call])
 
     def conclude(self) -> None:
         """Note what was answered in turns and is not noted yet, before somebody looks at what is counted."""
         answered, self._answered = self._answered, []
-        for call in answered:
-            call.conclude()
         if answered:
-            self._on_answered(answered)
+            self._tell(answered)
 
     def note_left(self, match: Match, call: Call) -> None:
         """Tell that a client left before its request was whole."""
         self.note(match.method, match.route.path, CLIENT_LEFT, call)
+
+    def _tell(self, answered: Sequence[Call]) -> None:
+        """Do what was to be done afterwards; what fails of it stops nothing: it only looks on."""
+        for call in answered:
+            try:
+                call.conclude()
+            except Exception:
+                logger.exception("What was to be done after an answer failed.")
+        try:
+            self._on_answered(answered)
+        except Exception:
+            logger.exception("Answers could not be counted.")
 
     def _steps(self, match: Match, call: Call) -> Steps[Answer]:
         try:

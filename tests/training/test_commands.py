@@ -393,9 +393,11 @@ def test_an_interrupted_fit_goes_on(
             signal.raise_signal(signal.SIGINT)  # to this thread, so at once; `os.kill` may reach it some epochs later
         return printed(text)
 
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # which a job in the background would not have
     monkeypatch.setattr(display, "print_json", lambda event, fields: interrupt(json.dumps({"event": event, **fields})))
     interrupted = training(*options, tmp_path / "m")
     monkeypatch.undo()
+    signal.signal(signal.SIGINT, before)
     resumed = training(*options, tmp_path / "m", "--resume")
 
     assert interrupted.exit_code == 130

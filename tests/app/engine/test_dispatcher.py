@@ -216,3 +216,27 @@ def test_invented_methods_make_one_series_together(dispatcher: Dispatcher, told:
         dispatcher.note(method, "unmatched", 405, dispatcher.call("/", b"", {}))
 
     assert [call.method for call in told.answered] == ["other", "GET", "other", "OPTIONS"]
+
+
+def test_what_fails_afterwards_stops_neither_the_others_nor_who_asks_next(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    done: list[str] = []
+
+    def fail(_calls: object) -> None:
+        raise OSError("no space left")
+
+    dispatcher = Dispatcher([], on_answered=fail)
+    failing, other = (dispatcher.call("/", b"", {}) for _ in range(2))
+    failing.afterwards(lambda: fail(None))
+    other.afterwards(lambda: done.append("other"))
+
+    dispatcher.note("GET", "/", 200, failing)
+    dispatcher.note("GET", "/", 200, other)
+
+    assert done == ["other"]
+    assert [record.message for record in caplog.records] == [
+        "What was to be done after an answer failed.",
+        "Answers could not be counted.",
+        "Answers could not be counted.",
+    ]
