@@ -9,9 +9,9 @@ from torch import Tensor
 
 from app.classifier.softmax import PIXELS
 
-__all__ = ["Oddity", "PixelStatistics"]
+__all__ = ["PixelStatistics", "WarningCode"]
 
-Oddity = Literal["blank", "inverted", "unusual"]
+WarningCode = Literal["blank", "inverted", "unusual"]
 
 _FLOOR = 0.05  # of the range; added to each deviation, or a pixel that is black in training could not be dark gray
 _USUAL_SHARE = 0.995  # of the training images lie within the limit
@@ -70,8 +70,8 @@ class PixelStatistics:
         """uint8 or float32 [N, 784] in 0-255 -> float32 [N]."""
         return torch.addcmul(self._shift, pixels.float(), self._scale).square().sum(dim=1)
 
-    def oddity(self, image: bytes, values: Tensor) -> Oddity | None:
-        """What is odd about one image, if anything.
+    def warning(self, image: bytes, values: Tensor) -> WarningCode | None:
+        """What there is to warn of in one image, if anything.
 
         Args:
             image: 784 pixels.
@@ -85,11 +85,11 @@ class PixelStatistics:
         standardized = torch.addcmul(self._shift, 255 - values, self._scale)
         return "inverted" if torch.dot(standardized, standardized).item() <= self._limit else "unusual"
 
-    def oddities(self, images: Sequence[bytes], values: Tensor) -> list[Oddity | None]:
+    def warnings(self, images: Sequence[bytes], values: Tensor) -> list[WarningCode | None]:
         """The same for many images; values float32 [N, 784]."""
         usual = (self.distances(values) <= self.limit).tolist()
         return [
-            None if is_usual and not _is_blank(image) else self.oddity(image, row)
+            None if is_usual and not _is_blank(image) else self.warning(image, row)
             for image, row, is_usual in zip(images, values, usual, strict=True)
         ]
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from app.classifier.pixel_statistics import Oddity
+from app.classifier.pixel_statistics import WarningCode
 from app.records.database import Database
 from app.serving.live_model import LiveModel
 
@@ -25,7 +25,7 @@ class ChallengerAnswer(NamedTuple):
 
     version: str
     probabilities: Sequence[float]
-    warning: Oddity | None = None
+    warning: WarningCode | None = None
 
 
 class Answer(NamedTuple):
@@ -35,7 +35,7 @@ class Answer(NamedTuple):
     class_id: int
     confidence: float
     probabilities: Collection[float]  # in the order of the labels
-    warning: Oddity | None = None
+    warning: WarningCode | None = None
     challenger: ChallengerAnswer | None = None
 
 

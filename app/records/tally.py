@@ -7,12 +7,12 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from app.classifier.pixel_statistics import Oddity
+from app.classifier.pixel_statistics import WarningCode
 from app.records.sums import BINS, Amount, Figure, Key, Sums
 
 __all__ = ["WARNINGS", "Tally"]
 
-WARNINGS: tuple[Oddity, ...] = get_args(Oddity)  # in the order of the rows of `unusual`
+WARNINGS: tuple[WarningCode, ...] = get_args(WarningCode)  # in the order of the rows of `unusual`
 
 
 class Tally:
@@ -31,7 +31,7 @@ class Tally:
         self.class_ids = array("q")
         self.confidences = array("d")
         self.checked = 0
-        self.warnings: Counter[Oddity] = Counter()
+        self.warnings: Counter[WarningCode] = Counter()
 
     def sums(self) -> Sums:
         """What was counted."""

@@ -5,7 +5,7 @@ from typing import Annotated, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from app.classifier.pixel_statistics import Oddity
+from app.classifier.pixel_statistics import WarningCode
 
 __all__ = [
     "BorderReport",
@@ -32,7 +32,7 @@ class ModelReference(TypedDict):
 class InputWarning(TypedDict):
     """The image looks unlike the training images."""
 
-    code: Annotated[Oddity, Field(description="what is odd about it")]
+    code: Annotated[WarningCode, Field(description="what it warns of")]
     detail: Annotated[str, Field(description="the same in words, and what may help")]
 
 
@@ -130,5 +130,5 @@ class LiveFigures(TypedDict):
 
     requests: Annotated[int, Field(description="answered, whichever model they asked")]
     predictions: Annotated[dict[str, int], Field(description="images by the label that they were answered with")]
-    unusual_inputs: Annotated[dict[str, int], Field(description="images by what was odd about them")]
+    unusual_inputs: Annotated[dict[str, int], Field(description="images by what was warned of")]
     unusual_share: Annotated[float, Field(description="of what /predict and /predict/batch classified by this model")]

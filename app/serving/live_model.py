@@ -10,7 +10,7 @@ from torch import Tensor
 from app.classifier.artifact import Artifact
 from app.classifier.explanation import Explanation, explain
 from app.classifier.images import stack, to_tensor
-from app.classifier.pixel_statistics import Oddity
+from app.classifier.pixel_statistics import WarningCode
 from app.classifier.softmax import PIXELS, SIDE
 from app.serving.answer_ids import new_answer_id
 from app.serving.answers import Classification, ModelReference, Prediction, Templates
@@ -20,7 +20,7 @@ __all__ = ["LiveModel"]
 
 _WORTH_A_PRODUCT = 4  # images that are classified in one product: fewer are classified sooner one by one
 
-_ODDITIES: dict[Oddity, str] = {
+_DETAILS: dict[WarningCode, str] = {
     "blank": "The image is blank, or nearly: hardly a pixel differs from the others.",
     "inverted": "The image looks inverted: dark on light.",
     "unusual": "The image looks unlike the training images: the answer may mean nothing.",
@@ -62,8 +62,8 @@ class LiveModel:
     def predict(self, image: bytes) -> Classification:
         """Classify one image, as `read_pixels` returns it, and warn where it looks unlike the training images."""
         values = _ONE.values(image)
-        oddity = self._pixel_statistics.oddity(image, values) if self._pixel_statistics else None
-        return self._classification(self._model.classify(values).tolist(), oddity)
+        warning = self._pixel_statistics.warning(image, values) if self._pixel_statistics else None
+        return self._classification(self._model.classify(values).tolist(), warning)
 
     def predict_batch(self, images: Sequence[bytes]) -> list[Prediction]:
         """Classify images, as `read_pixels` returns them; but for a handful, in one matrix product."""
@@ -71,8 +71,8 @@ class LiveModel:
             return [_identified(self.predict(image)) for image in images]
         values = stack(images).float()
         rows = self._model.classify(values).tolist()
-        oddities = self._pixel_statistics.oddities(images, values) if self._pixel_statistics else repeat(None)
-        return [_identified(self._classification(row, oddity)) for row, oddity in zip(rows, oddities, strict=False)]
+        warnings = self._pixel_statistics.warnings(images, values) if self._pixel_statistics else repeat(None)
+        return [_identified(self._classification(row, warning)) for row, warning in zip(rows, warnings, strict=False)]
 
     def class_ids(self, images: Sequence[bytes]) -> list[int]:
         """The likeliest class of each image, in one matrix product."""
@@ -136,7 +136,7 @@ class LiveModel:
             return self._model.classify(images.float())
         return self._model.probabilities(images)
 
-    def _classification(self, row: list[float], oddity: Oddity | None) -> Classification:
+    def _classification(self, row: list[float], warning: WarningCode | None) -> Classification:
         confidence = max(row)
         class_id = row.index(confidence)
         found: Classification = {
@@ -146,8 +146,8 @@ class LiveModel:
             "probabilities": dict(zip(self._labels, row, strict=True)),
             "model": self.reference,
         }
-        if oddity is not None:
-            found["warnings"] = [{"code": oddity, "detail": _ODDITIES[oddity]}]
+        if warning is not None:
+            found["warnings"] = [{"code": warning, "detail": _DETAILS[warning]}]
         return found
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from app.classifier import artifact
 from app.classifier.errors import ModelFileError
 from app.classifier.images import read_pixels
-from app.classifier.pixel_statistics import Oddity, PixelStatistics
+from app.classifier.pixel_statistics import PixelStatistics, WarningCode
 from app.classifier.softmax import PIXELS, SIDE
 from tests.conftest import make_metadata, make_model
 from tests.drawings import ankle_boot, noise
@@ -23,8 +23,8 @@ def boots(count: int = 200) -> Tensor:
     return (boot * torch.linspace(0.5, 1.1, count)[:, None]).clamp(max=255).to(torch.uint8)
 
 
-def oddity(statistics: PixelStatistics, pixels: Tensor) -> Oddity | None:
-    return statistics.oddity(bytes(pixels.tolist()), pixels.float())
+def warning(statistics: PixelStatistics, pixels: Tensor) -> WarningCode | None:
+    return statistics.warning(bytes(pixels.tolist()), pixels.float())
 
 
 def test_mean_and_deviation_are_those_of_the_inputs() -> None:
@@ -48,7 +48,7 @@ def test_the_limit_holds_995_of_1000_training_images() -> None:
 def test_images_like_those_of_training_pass() -> None:
     statistics = PixelStatistics.measure(boots())
 
-    assert [oddity(statistics, boot) for boot in boots()[10:-10]] == [None] * 180
+    assert [warning(statistics, boot) for boot in boots()[10:-10]] == [None] * 180
 
 
 @pytest.mark.parametrize(
@@ -61,8 +61,8 @@ def test_images_like_those_of_training_pass() -> None:
         (boots()[100].view(SIDE, SIDE).rot90().flatten(), "unusual"),
     ],
 )
-def test_other_images_are_named_for_what_is_odd(pixels: Tensor, expected: Oddity) -> None:
-    assert oddity(PixelStatistics.measure(boots()), pixels) == expected
+def test_other_images_are_named_for_what_is_odd(pixels: Tensor, expected: WarningCode) -> None:
+    assert warning(PixelStatistics.measure(boots()), pixels) == expected
 
 
 def speckled(count: int, *, ground: int = 0, speck: int = 255) -> Tensor:
@@ -90,12 +90,12 @@ NEARLY_BLANK = {
 
 @pytest.mark.parametrize("name", NEARLY_BLANK)
 def test_nearly_blank_images_are_as_blank_as_blank_ones(name: str) -> None:
-    assert oddity(PixelStatistics.measure(boots()), NEARLY_BLANK[name]) == "blank"
+    assert warning(PixelStatistics.measure(boots()), NEARLY_BLANK[name]) == "blank"
 
 
 @pytest.mark.parametrize("pixels", [speckled(8), speckled(8, ground=255, speck=0), noisy(128, 60), boots()[100] // 4])
 def test_images_with_something_on_them_are_not_blank(pixels: Tensor) -> None:
-    assert oddity(PixelStatistics.measure(boots()), pixels) != "blank"
+    assert warning(PixelStatistics.measure(boots()), pixels) != "blank"
 
 
 def test_many_images_are_judged_as_each_alone() -> None:
@@ -103,9 +103,9 @@ def test_many_images_are_judged_as_each_alone() -> None:
     nearly_blank = torch.stack(list(NEARLY_BLANK.values())).to(torch.uint8)
     pixels = torch.cat([boots(), 255 - boots(), nearly_blank, torch.zeros(1, PIXELS, dtype=torch.uint8)])
 
-    together = statistics.oddities([bytes(image.tolist()) for image in pixels], pixels.float())
+    together = statistics.warnings([bytes(image.tolist()) for image in pixels], pixels.float())
 
-    assert together == [oddity(statistics, image) for image in pixels]
+    assert together == [warning(statistics, image) for image in pixels]
     assert together[400:] == ["blank"] * 9
     assert [found is not None for found in together[:400]] == (
         statistics.distances(pixels[:400]) > statistics.limit

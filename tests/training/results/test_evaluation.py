@@ -109,5 +109,5 @@ def test_the_guard_flags_what_serving_flags() -> None:
 
     found = scores_of(torch.randn(200, 10), test, tuple("abcdefghij"), guard=guard)
 
-    warned = guard.oddities([row.tobytes() for row in test.pixels.numpy()], test.pixels.float())
+    warned = guard.warnings([row.tobytes() for row in test.pixels.numpy()], test.pixels.float())
     assert found.flagged_share == (200 - warned.count(None)) / 200
