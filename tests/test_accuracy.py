@@ -15,6 +15,7 @@ from training.data.splits import Split
 DATA = REPOSITORY / "data"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (DATA / "FashionMNIST").exists(), reason="needs Fashion-MNIST in data/: run `make train` once")
 def test_all_ten_thousand_test_images_posted_give_exactly_the_reported_accuracy() -> None:
     test = load_mnist("fashion-mnist", DATA).test

@@ -41,6 +41,7 @@ def test_it_is_a_page_to_read() -> None:
     assert PAGE.count("\n") <= 100
 
 
+@pytest.mark.slow
 def test_what_is_told_is_found_by_who_learns(folder: Path) -> None:
     receipt = run(folder, TELL)
 

@@ -62,6 +62,7 @@ def test_each_program_prints_what_the_page_says(shipped: str, language: str, tex
     assert set(run(language, text, shipped).splitlines()) == {printed(text)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("language", "text"), [block for block in BLOCKS if "retr" in block[1]])
 def test_what_tries_again_gets_its_answer_as_soon_as_there_is_a_model(tmp_path: Path, language: str, text: str) -> None:
     def deliver() -> None:

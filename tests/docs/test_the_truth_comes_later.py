@@ -56,6 +56,7 @@ def test_it_is_a_page_to_read() -> None:
     assert PAGE.count("\n") <= 80
 
 
+@pytest.mark.slow
 def test_the_truth_is_told_after_a_restart_and_seen(folder: Path) -> None:
     ask, tell = TELL.split("\n", 1)
     with service(folder):
@@ -75,6 +76,7 @@ def test_the_truth_is_told_after_a_restart_and_seen(folder: Path) -> None:
     assert 'window="week"} 1.0' in prometheus or 'window="week"} 0.0' in prometheus
 
 
+@pytest.mark.slow
 def test_records_are_taken_along(folder: Path) -> None:
     run(folder, TAKE)
 

@@ -69,6 +69,7 @@ def test_a_start_without_connection_is_made_up_for(context: BrowserContext, site
     page.wait_for_selector("#trouble", state="hidden")
 
 
+@pytest.mark.slow
 def test_a_dead_server_is_asked_more_and_more_slowly_until_it_lives(browser: Browser, models_dir: Path) -> None:
     asked: list[Request] = []
     port = str(free_port())

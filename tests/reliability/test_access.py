@@ -236,6 +236,7 @@ def launch(*flags: str, **environment: str) -> "subprocess.CompletedProcess[str]
     )
 
 
+@pytest.mark.slow
 def test_whoever_says_so_may_listen_without_keys(models_dir: Path) -> None:
     port = free_port()
     command = [sys.executable, "-m", "app", "--host", "0.0.0.0", "--allow-anonymous", "--port", str(port)]  # noqa: S104 - what is allowed

@@ -162,6 +162,7 @@ def test_an_old_client_is_not_told_to_continue(server: str) -> None:
     assert statuses(server, request) == [200]
 
 
+@pytest.mark.slow
 def test_a_client_that_is_gone_leaves_no_traceback(models_dir: Path, capfd: pytest.CaptureFixture[str]) -> None:
     large = BytesIO()
     Image.new("RGBA", (1900, 1900)).save(large, "PNG")

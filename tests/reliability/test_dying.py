@@ -15,6 +15,8 @@ from tests import drawings
 from tests.conftest import REPOSITORY, workers_of
 from tests.reliability.services import load, running
 
+pytestmark = pytest.mark.slow  # each starts servers of its own
+
 
 def test_a_killed_worker_loses_only_its_own_requests_and_is_replaced(models_dir: Path) -> None:
     with running(models_dir, workers="2", max_delay_ms="10000") as service:
@@ -49,7 +51,6 @@ def test_workers_end_with_their_launcher_and_free_the_port(models_dir: Path) -> 
     assert not alive
 
 
-@pytest.mark.slow
 def test_the_process_that_workers_are_forked_from_may_die_too(models_dir: Path) -> None:
     with running(models_dir, workers="2", max_delay_ms="10000") as service:
         launcher = psutil.Process(service.process.pid)

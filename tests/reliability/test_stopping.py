@@ -15,6 +15,8 @@ from tests.conftest import workers_of
 from tests.reliability.services import load, running
 from tests.reliability.sockets import connect, read_answer
 
+pytestmark = pytest.mark.slow  # each starts servers of its own
+
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_sigterm_makes_the_service_unready_first_and_ends_it_in_time(models_dir: Path, workers: str) -> None:

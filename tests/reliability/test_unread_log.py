@@ -18,6 +18,8 @@ import pytest
 from tests import drawings
 from tests.conftest import REPOSITORY, free_port, wait_until_it_answers, workers_of
 
+pytestmark = pytest.mark.slow  # each starts servers of its own
+
 SIZE = 4096  # bytes that the pipe holds
 
 

@@ -480,6 +480,7 @@ def test_torchrun_prints_an_evaluation_once(data_dir: Path) -> None:
     assert len(result.stdout.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_fit_challenges_the_model_that_is_there_and_replaces_it_only_when_told(
     training: CommandLine, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -153,6 +153,7 @@ with sharing():
         assert result.stdout == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"])
 def test_one_process_shares_nothing_whatever_its_environment_says(models_dir: Path, tmp_path: Path, name: str) -> None:
     with running_server(models_dir, **{name: str(tmp_path / "none")}) as url:

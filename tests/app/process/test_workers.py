@@ -89,6 +89,7 @@ def test_a_killed_worker_leaves_the_gauges_keeps_its_counts_and_is_replaced(work
     assert gauge(workers, "softmax_predictions_total") == before
 
 
+@pytest.mark.slow
 def test_the_folder_of_the_figures_goes_with_the_service(models_dir: Path, tmp_path: Path) -> None:
     folder = tmp_path / ("a path that is too long for a socket, " * 3)
     folder.mkdir()
@@ -177,6 +178,7 @@ def read_until(log: Path, text: str, seconds: float = 40) -> str:
     return said
 
 
+@pytest.mark.slow
 def test_a_worker_whose_event_loop_hangs_is_replaced(tmp_path: Path) -> None:
     with small_service(tmp_path) as (url, _, log):
         ask(url, "/hang")
@@ -197,6 +199,7 @@ def test_workers_that_die_one_after_another_are_replaced_more_slowly_and_the_sig
     assert said.count("was ended by SIGBUS; another one starts in 2 s.") == 1
 
 
+@pytest.mark.slow
 def test_sigterm_ends_the_service_in_its_time_though_a_worker_is_stopped(tmp_path: Path) -> None:
     with small_service(tmp_path) as (_, process, log):
         stopped = workers_of(psutil.Process(process.pid))[0]

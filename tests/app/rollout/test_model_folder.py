@@ -392,6 +392,7 @@ def challenge_until(path: Path, file: Path, number: int) -> None:
     model_folder(path).challenge(file)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["promotion", "rollback"])
 def test_killed_between_any_two_steps_a_whole_model_is_there_and_the_move_is_finished(
     folder: Path, what: str, caplog: pytest.LogCaptureFixture
