@@ -138,8 +138,12 @@ class _Reading:
         self.has_ended = True
 
 
-def boundary_of(content_type: bytes) -> bytes:
+def boundary_of(content_type: bytes, others: str = "") -> bytes:
     """What stands between the parts, by a form's Content-Type.
+
+    Args:
+        content_type: of the request.
+        others: what else than a form the route takes, for the refusal: " or …".
 
     Raises:
         BadRequestError: it names none.
@@ -151,7 +155,7 @@ def boundary_of(content_type: bytes) -> bytes:
     kind, parameters = parse_options_header(content_type)
     if kind != _MULTIPART:
         found = f"is {shown(content_type)!r}" if content_type else "is missing"
-        raise UnsupportedMediaTypeError(f"Content-Type {found}; send multipart/form-data.")
+        raise UnsupportedMediaTypeError(f"Content-Type {found}; send multipart/form-data{others}.")
     boundary = parameters.get(b"boundary", b"")
     if not 0 < len(boundary) <= _MAX_BOUNDARY:
         raise BadRequestError(f"Content-Type multipart/form-data names no boundary of 1 to {_MAX_BOUNDARY} characters.")

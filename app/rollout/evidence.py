@@ -138,7 +138,8 @@ def _log_mass_above(point: float, a: int, b: int) -> float:
 def _missing_evidence(total: Outcomes, e_value: float, rule: Rule) -> list[str]:
     missing = []
     if sum(total) < rule.labels:
-        missing.append(f"{sum(total):,} images are labeled, {rule.labels:,} are needed.")
+        images = "image is" if sum(total) == 1 else "images are"
+        missing.append(f"{sum(total):,} {images} labeled, {rule.labels:,} are needed.")
     if e_value < rule.e_value:
         missing.append(
             f"The evidence is {e_value:.2g}, {rule.e_value:g} is needed: the challenger alone is right about "

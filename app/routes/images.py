@@ -33,6 +33,7 @@ _LIGHT_IMAGE_BYTES = 16 * 1024  # of a body with one image
 _LIGHT_BATCH_BYTES = 4 * 1024  # of a body with a handful of images: more take milliseconds, and wait in a line apart
 _FORM_OVERHEAD = 16 * 1024  # bytes that a form may add to its files: boundaries, headers, other fields
 _MAX_OTHER_PARTS = 16  # parts of a form that are read besides the files; there should be none
+_OTHER_LABELS = ", or labels by id as application/json or application/x-ndjson"
 _DIGEST_DIGITS = 16  # of an image's SHA-256, in the log
 
 
@@ -121,7 +122,7 @@ def read_image(call: Call) -> Upload:
     if content_type.lower().startswith((b"image/", b"application/octet-stream")):
         upload = Upload(b"The body", b"", bytes(call.content))
     else:
-        upload, *others = _files(call, b"file", max_files=1)
+        upload, *others = _files(call, b"file", 1, " or the image itself as image/*")
         if others:
             count = 1 + len(others)
             raise BadRequestError(f"The form has {count} parts named 'file'; send one, or several to /predict/batch.")
@@ -144,8 +145,8 @@ def read_images(call: Call, parts: Parts) -> list[Upload]:
     return files
 
 
-def _files(call: Call, field: bytes, max_files: int) -> list[Upload]:
-    boundary = boundary_of(call.header_fields.get(b"content-type", b""))
+def _files(call: Call, field: bytes, max_files: int, others: str = "") -> list[Upload]:
+    boundary = boundary_of(call.header_fields.get(b"content-type", b""), others)
     sections = split_form(call.content, boundary, max_files + _MAX_OTHER_PARTS)
     files = [part for part in sections if part.field == field]
     if not files:
@@ -203,7 +204,7 @@ def read_labeled_images(call: Call, parts: Parts) -> list[LabeledImage]:
         UnsupportedMediaTypeError: the body is not a form.
     """
     max_files = parts.settings.max_batch_images
-    boundary = boundary_of(call.header_fields.get(b"content-type", b""))
+    boundary = boundary_of(call.header_fields.get(b"content-type", b""), _OTHER_LABELS)
     sections = split_form(call.content, boundary, 2 * max_files + _MAX_OTHER_PARTS)
     files = [part for part in sections if part.field == b"file"]
     labels = [part.content.decode("utf-8", "replace") for part in sections if part.field == b"label"]

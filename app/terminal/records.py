@@ -23,7 +23,9 @@ from app.settings import Settings, complaints
 
 __all__ = ["cli"]
 
-cli = typer.Typer(help="Export, import, delete and purge what is kept of answers and labels (SOFTMAX_RECORDS).")
+cli = typer.Typer(
+    name="records", help="Export, import, delete and purge what is kept of answers and labels (SOFTMAX_RECORDS)."
+)
 
 _REFUSED = 2  # exit code
 _SECONDS_A_DAY = 86_400

@@ -119,4 +119,5 @@ def _shown(decision: Decision) -> str:
     if not isinstance(evidence, dict) or "e_value" not in evidence:
         return ""
     forced = ", forced" if evidence.get("forced") else ""
-    return f"{evidence['e_value']:.3g} on {evidence['labels']:,} labels{forced}"
+    plural = "" if evidence["labels"] == 1 else "s"
+    return f"e-value {evidence['e_value']:.3g} on {evidence['labels']:,} label{plural}{forced}"

@@ -44,7 +44,8 @@ NOT_RUN = {
         "echo": _KEYS,
     },
     "rollout.md": {
-        "export SOFTMAX_RECORD": "stands for the setting, which tests/app/records run",
+        "SOFTMAX_RECORD=answers python -m app": "docs/the-truth-comes-later.md runs it",
+        "python -m training fit": "tests/training/test_commands.py has it challenge models of generated images",
         "python -m app": _ROLLOUT,
         "curl": "tests/app/routes/test_rollouts.py asks the same",
     },

@@ -156,7 +156,10 @@ def _mistakes(probabilities: Tensor, test: Split | FileSplit, labels: list[str],
         f"said\n{labels[int(predicted[row])]} {confidence[row]:.0%}"
         for row in rows[ranked].tolist()
     ]
-    return _sheet(split.pixels[ranked].view(-1, SIDE, SIDE), titles, 7, cmap="gray", vmin=0, vmax=255)
+    sheet = _sheet(split.pixels[ranked].view(-1, SIDE, SIDE), titles, 7, cmap="gray", vmin=0, vmax=255)
+    if not titles:
+        sheet.text(0.5, 0.5, "No mistakes on the test images", ha="center", va="center")
+    return sheet
 
 
 def _sheet(pictures: Tensor, titles: list[str], fontsize: int, **colors: Any) -> Figure:
