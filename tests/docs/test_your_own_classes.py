@@ -117,7 +117,8 @@ def test_a_folder_becomes_a_served_model_that_is_told_the_truth_and_fitted_anew(
         answer = json.loads(run(clone, ASK.replace("curl ", "curl -s ")))
         told = json.loads(run(clone, TELL.replace("curl -H", "curl -s -H")))
     assert answer["label"] == "ring"
-    assert told == {"kept": 1, "joined": 1, "waiting": 0, "repeated": 0, "outdated": 0}
+    joined = told.pop("joined")  # or the answer was not written yet, and the label waits for it
+    assert told == {"kept": 1, "waiting": 1 - joined, "repeated": 0, "outdated": 0}
 
     first = artifact.load(clone / "models" / "photos" / artifact.FILE_NAME).version
     (clone / "photos" / "ring" / "new.png").write_bytes(drawings.png(photograph("ring", 21)))
