@@ -179,9 +179,13 @@ def test_whatever_stops_it_leaves_all_as_it_was(
     before = content(models)
     (tmp_path / "elsewhere").mkdir()
     command = [sys.executable, "-m", "training", "learn", NAME, "--window", "300", "--data-dir", str(fitted / "data")]
+    heeding = ["env", "--default-signal=INT"]  # which a shell's job in the background does not
 
     with subprocess.Popen(
-        command, cwd=REPOSITORY, env={**os.environ, "TMPDIR": str(tmp_path / "elsewhere")}, stderr=subprocess.DEVNULL
+        [*heeding, *command],
+        cwd=REPOSITORY,
+        env={**os.environ, "TMPDIR": str(tmp_path / "elsewhere")},
+        stderr=subprocess.DEVNULL,
     ) as process:
         deadline = time.monotonic() + 60
         while not list((tmp_path / "elsewhere").rglob("challenger")) and time.monotonic() < deadline:
