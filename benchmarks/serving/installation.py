@@ -1,5 +1,6 @@
 """Each peer's own virtual environment; peers of the project's own requirements share one."""
 
+import re
 import subprocess
 import tomllib
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 from benchmarks.serving.declarations import Peer
 from benchmarks.serving.errors import BenchmarkError
 
-__all__ = ["install", "versions"]
+__all__ = ["install", "requirements_of", "versions"]
 
 _REPOSITORY = Path(__file__).parents[2]
 _COMMON = ("torch==2.13.0", "pillow==13.0.0", "safetensors==0.8.0", "numpy")  # the same for all: they do the work
@@ -26,7 +27,7 @@ def install(peer: Peer, environments: Path) -> Path:
         BenchmarkError: pip found no way; the message has its last line.
     """
     folder = environments / (peer.shares or peer.name)
-    requirements = "\n".join(_requirements(peer))
+    requirements = "\n".join(requirements_of(peer))
     done = folder / _DONE
     if done.exists() and done.read_text() == requirements:
         return folder
@@ -52,7 +53,8 @@ def versions(folder: Path, packages: tuple[str, ...]) -> dict[str, str]:
     return {package: found[package] for package in packages if package in found}
 
 
-def _requirements(peer: Peer) -> list[str]:
+def requirements_of(peer: Peer) -> list[str]:
+    """What pip installs for a peer; each of the project's own requirements in the version of constraints.txt."""
     if isinstance(peer.requirements, list):
         return [*_COMMON, *peer.requirements]
     project = tomllib.loads((_REPOSITORY / "pyproject.toml").read_text())["project"]
@@ -64,8 +66,8 @@ def _requirements(peer: Peer) -> list[str]:
 
 
 def _pin(dependency: str, versions_by_name: dict[str, str]) -> str:
-    """`uvicorn[standard]>=0.35` to `uvicorn[standard]==0.54.0`."""
-    requirement = dependency.partition(">=")[0]
+    """`uvicorn[standard]>=0.35` to `uvicorn[standard]==0.54.0`, and what is exact already to itself."""
+    requirement = re.split("[<>=!~]", dependency)[0]
     name = requirement.partition("[")[0].lower()
     return f"{requirement}=={versions_by_name[name]}"
 

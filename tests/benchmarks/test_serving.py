@@ -1,6 +1,7 @@
 """The serving benchmark: requests, the check of answers, declarations; the servers are run by the benchmark itself."""
 
 import json
+import re
 import struct
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from app.classifier.images import read_pixels
 from benchmarks.serving.answers import Expected, check_answer
 from benchmarks.serving.declarations import BASELINE, declared_peers
 from benchmarks.serving.errors import BenchmarkError
+from benchmarks.serving.installation import requirements_of
 from benchmarks.serving.sample_model import save_sample_model
 from benchmarks.serving.workloads import WORKLOADS, build_request, pixels
 
@@ -93,3 +95,14 @@ def _binary(expected: Expected) -> tuple[dict[str, str], bytes]:
     ]
     header = json.dumps({"outputs": outputs}).encode()
     return {"inference-header-content-length": str(len(header))}, header + floats + labels
+
+
+def test_every_peer_of_the_project_is_installed_in_the_versions_of_the_constraints() -> None:
+    peers = [peer for peer in declared_peers().values() if peer.requirements == "project"]
+
+    found = {peer.name: requirements_of(peer) for peer in peers}
+
+    assert {"ours", "constant", "fastapi"} <= found.keys()
+    assert "httptools==0.9.0" in found["ours"]
+    for requirements in found.values():
+        assert all(re.fullmatch(r"[\w.\[\]-]+(==[\w.]+)?", requirement) for requirement in requirements), requirements

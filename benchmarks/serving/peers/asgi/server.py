@@ -15,9 +15,6 @@ async def app(
     receive: Callable[[], Awaitable[dict[str, Any]]],
     send: Callable[[dict[str, Any]], Awaitable[None]],
 ) -> None:
-    if scope["type"] == "lifespan":
-        await _lifespan(receive, send)
-        return
     parts: list[bytes] = []
     headers = dict(scope["headers"])
     _, options = parse_options_header(headers[b"content-type"])
@@ -33,11 +30,3 @@ async def app(
     answer_headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": answer_headers})
     await send({"type": "http.response.body", "body": body})
-
-
-async def _lifespan(
-    receive: Callable[[], Awaitable[dict[str, Any]]], send: Callable[[dict[str, Any]], Awaitable[None]]
-) -> None:
-    while (message := await receive())["type"] != "lifespan.shutdown":
-        await send({"type": f"{message['type']}.complete"})
-    await send({"type": "lifespan.shutdown.complete"})

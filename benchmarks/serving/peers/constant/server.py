@@ -16,9 +16,6 @@ async def app(
     receive: Callable[[], Awaitable[dict[str, Any]]],
     send: Callable[[dict[str, Any]], Awaitable[None]],
 ) -> None:
-    if scope["type"] == "lifespan":
-        await _lifespan(receive, send)
-        return
     content, more = b"", True
     while more:
         message = await receive()
@@ -41,11 +38,3 @@ def _remember(scope: dict[str, Any], content: bytes) -> None:
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer_bytes)).encode())]
     start.update({"type": "http.response.start", "status": 200, "headers": headers})
     body.update({"type": "http.response.body", "body": answer_bytes})
-
-
-async def _lifespan(
-    receive: Callable[[], Awaitable[dict[str, Any]]], send: Callable[[dict[str, Any]], Awaitable[None]]
-) -> None:
-    while (message := await receive())["type"] != "lifespan.shutdown":
-        await send({"type": f"{message['type']}.complete"})
-    await send({"type": "lifespan.shutdown.complete"})
