@@ -298,8 +298,7 @@ def _answered(parts: Parts, model: LiveModel, images: Tensor, answers: Answers, 
             ids, answers.class_ids.tolist(), answers.probabilities.tolist(), strict=True
         )
     )
-    is_kept = parts.records.writer.keeps_answers or parts.shadow.challenger_of(model) is not None
-    kept = to_pixels(images) if is_kept else [b""] * len(ids)
+    kept = to_pixels(images) if parts.shadow.looks_at(model) else [b""] * len(ids)
     parts.shadow.answered(model, recorded, kept, checked=False)
 
 

@@ -34,16 +34,16 @@ class Ledger:
 
     def settle(self) -> None:
         """Count and record what was noted, beside what challengers would have answered."""
-        if self._noted:
-            with self._lock:
-                settled, self._noted = self._noted, {}
-            for model, (predictions, images) in settled.items():
-                self._settle(model, predictions, images)
-        self._shadow.classify()
+        if not self._noted:
+            return
+        with self._lock:
+            settled, self._noted = self._noted, {}
+        for model, (predictions, images) in settled.items():
+            self._settle(model, predictions, images)
 
     def _settle(self, model: LiveModel, predictions: Sequence[Prediction], images: Sequence[bytes]) -> None:
         self._telemetry.classified(model, predictions)
-        if self._writer.keeps_answers or self._shadow.challenger_of(model) is not None:
+        if self._shadow.looks_at(model):
             self._shadow.answered(model, map(recorded, predictions), images, checked=True)
         else:
             self._writer.count(model, predictions)

@@ -4,10 +4,8 @@ Nothing of it can be seen in an answer. It is the first to rest when requests ar
 """
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
-from threading import Lock
+from collections.abc import Iterable, Sequence
 from time import monotonic
-from typing import NamedTuple
 from weakref import WeakSet
 
 from prometheus_client import CollectorRegistry, Counter
@@ -22,13 +20,6 @@ __all__ = ["Shadow"]
 logger = logging.getLogger(__name__)
 
 _SECONDS_OF_REST = 1.0  # after a request was shed
-
-
-class _Waiting(NamedTuple):
-    champion: LiveModel
-    answers: Collection[Answer]
-    images: Sequence[bytes]
-    checked: bool
 
 
 class Shadow:
@@ -46,24 +37,28 @@ class Shadow:
         self._series_of = ("", "")  # name and version of the challenger that was counted last
         self._series: tuple[Counter, ...] = ()
         self._failed: WeakSet[LiveModel] = WeakSet()
-        self._lock = Lock()
-        self._waiting: list[_Waiting] = []
         self._rests_until = 0.0
 
     def answered(self, model: LiveModel, answers: Iterable[Answer], images: Sequence[bytes], *, checked: bool) -> None:
-        """Record answers; those of a champion that has a challenger once it has classified their images, too.
+        """Record answers; those of a champion beside what its challenger would have answered, in one product.
 
         Args:
             model: that gave them.
             answers: one for each image.
-            images: 784 pixels each.
+            images: 784 pixels each; empty where `looks_at` said that nobody looks at them.
             checked: whether they were held against the training images.
         """
-        if self.challenger_of(model) is None or (images and not images[0]):  # nobody kept the pixels
-            self._records.answered(model, answers, images, checked=checked)
-            return
-        with self._lock:
-            self._waiting.append(_Waiting(model, list(answers), images, checked))
+        if self.challenger_of(model) is not None and images and images[0]:
+            answers = list(answers)
+            if self._records.writer.keeps_answers:
+                answers = self.beside(model, answers, images)
+            else:
+                self._compare(model, answers, images)
+        self._records.answered(model, answers, images, checked=checked)
+
+    def looks_at(self, model: LiveModel) -> bool:
+        """Whether each answer of a model is recorded or compared, and not just counted."""
+        return self._records.writer.keeps_answers or self.challenger_of(model) is not None
 
     def challenger_of(self, model: LiveModel) -> LiveModel | None:
         """The challenger that is to classify what this model answers now; None: none is."""
@@ -76,15 +71,6 @@ class Shadow:
     def rest(self) -> None:
         """Classify nothing for a second: there is more to answer than can be."""
         self._rests_until = monotonic() + _SECONDS_OF_REST
-
-    def classify(self) -> None:
-        """Classify what was answered since the last time, and record it: one product for each model."""
-        if not self._waiting:
-            return
-        with self._lock:
-            waiting, self._waiting = self._waiting, []
-        for champion in dict.fromkeys(one.champion for one in waiting):
-            self._classify(champion, [one for one in waiting if one.champion is champion])
 
     def beside(self, model: LiveModel, answers: Sequence[Answer], images: Sequence[bytes]) -> Sequence[Answer]:
         """Add to each answer what the challenger of this model would have answered, if there is one."""
@@ -103,19 +89,6 @@ class Shadow:
             both.append(answer._replace(challenger=other))
         self._count(challenger, agreeing, len(answers))
         return both
-
-    def _classify(self, champion: LiveModel, waiting: Sequence[_Waiting]) -> None:
-        answers = [answer for one in waiting for answer in one.answers]
-        images = [image for one in waiting for image in one.images]
-        if self._records.writer.keeps_answers:
-            answers = list(self.beside(champion, answers, images))
-        else:
-            self._compare(champion, answers, images)
-        start = 0
-        for one in waiting:
-            end = start + len(one.images)
-            self._records.answered(champion, answers[start:end], one.images, checked=one.checked)
-            start = end
 
     def _compare(self, champion: LiveModel, answers: Sequence[Answer], images: Sequence[bytes]) -> None:
         """Count how often the two agree, where no more is kept."""

@@ -1,6 +1,7 @@
 """What was answered is counted and recorded when it is settled: each answer once, whatever is kept."""
 
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -8,15 +9,19 @@ from pathlib import Path
 import pytest
 
 from app.records.figures import WindowFigures
+from app.records.pairs import read_pairs
 from app.records.records import Records
+from app.records.told import Label
 from app.records.writer import Kept
 from app.rollout.ledger import Ledger, recorded
 from app.rollout.shadow import Shadow
 from app.serving.answers import Prediction
+from app.serving.live_model import LiveModel
 from app.serving.live_models import LiveModels
 from app.serving.telemetry import Telemetry
 from tests.app.records.conftest import of_all_time
 from tests.app.rollout.conftest import save_model
+from tests.conftest import LABELS
 
 NAME = "letters"
 IMAGES = [bytes([number]) * 400 + bytes(384) for number in range(1, 6)]
@@ -98,6 +103,34 @@ def test_what_the_challenger_would_have_answered_is_counted_beside(folder: Path,
     counts = [float(line.split()[-1]) for line in text.splitlines() if line.startswith("softmax_challenger_answers_t")]
     assert sum(counts) == 5
     assert (books.counted(), books.written()["answers"]) == (5, 5)
+
+
+@pytest.mark.parametrize("keep", ["answers"])
+def test_several_calls_are_classified_together_and_each_keeps_its_own(
+    folder: Path, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_model(folder / "challenger", seed=2)
+    books.models.refresh()
+    held = books.models.versions(NAME)
+    rows, _ = held["challenger"].rows(IMAGES)
+    sizes: list[int] = []
+    rows_of = LiveModel.rows
+
+    def noted_rows(model: LiveModel, images: Sequence[bytes]) -> tuple[list[list[float]], list[bool]]:
+        sizes.append(len(images))
+        return rows_of(model, images)
+
+    monkeypatch.setattr(LiveModel, "rows", noted_rows)
+
+    told = [Label(1, books.note([image])[0]["id"], LABELS[0], "client", 1.0) for image in IMAGES]
+    books.ledger.settle()
+    books.records.writer.write()
+    books.records.tell(told, LABELS)
+
+    pairs = read_pairs(books.records.database, NAME, held["champion"].version, held["challenger"].version)
+    found = {pairs.challenger[start : start + 4 * len(LABELS)] for start in range(0, len(pairs.challenger), 40)}
+    assert found == {struct.pack(f"<{len(row)}f", *row) for row in rows}
+    assert sizes == [len(IMAGES)]
 
 
 def test_what_threads_note_while_others_settle_is_counted_once(books: Books) -> None:

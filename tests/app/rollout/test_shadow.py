@@ -58,7 +58,6 @@ def told(records: Records, models: LiveModels) -> tuple[list[int], int]:
 def ask(shadow: Shadow, models: LiveModels, images: list[bytes], records: Records, version: str | None = None) -> None:
     answers = [answer_of() for _ in images]
     shadow.answered(models.get(NAME, version), answers, images, checked=True)
-    shadow.classify()
     records.writer.write()
     records.tell([label_of(answer.id) for answer in answers], LABELS)
 
@@ -81,20 +80,6 @@ def test_what_the_challenger_would_have_answered_is_recorded_beside(
     rows, _ = held["challenger"].rows(SOME)
     assert len(pairs.truths) == len(SOME)
     assert pairs.challenger == b"".join(packed(row) for row in rows)
-
-
-def test_several_calls_of_a_turn_are_classified_together_and_each_keeps_its_own(
-    shadow: Shadow, models: LiveModels, records: Records
-) -> None:
-    champion = models.get(NAME)
-    answers = [answer_of() for _ in SOME]
-    for answer, image in zip(answers, SOME, strict=True):
-        shadow.answered(champion, [answer], [image], checked=True)
-    shadow.classify()
-    records.writer.write()
-    records.tell([label_of(answer.id) for answer in answers], LABELS)
-
-    assert told(records, models) == ([0] * 8, 8)
 
 
 def test_while_requests_are_shed_the_challenger_rests_and_the_champions_answers_are_recorded(
