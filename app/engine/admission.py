@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from app.engine.clock import Clock
 from app.engine.problems import OverCapacityError
 
-__all__ = ["Gate", "HeavyWork", "Shed"]
+__all__ = ["Gate", "HeavyWork", "Shed", "Shedding"]
 
 Result = TypeVar("Result")
 Shed = Callable[[str, int], None]  # is told why, and how many requests, were shed
@@ -40,6 +40,28 @@ _NEWEST_SHARE = 0.1  # share of the newest heavy call in the mean of what they t
 _LOG_SECONDS = 10.0  # seconds between two lines of the log
 
 
+class Shedding:
+    """Tells of what is shed for one reason, and logs how much it was, every ten seconds."""
+
+    def __init__(self, on_shed: Shed, reason: str, message: str) -> None:
+        """`message` is what is logged, with %d for the number since the last time."""
+        self._on_shed = on_shed
+        self._reason = reason
+        self._message = message
+        self._unlogged = 0
+        self._logged_at = float("-inf")
+
+    def tell(self, count: int) -> None:
+        """Note that so many were shed; none: log what came last, if it is time."""
+        if count:
+            self._on_shed(self._reason, count)
+            self._unlogged += count
+        if self._unlogged and (now := perf_counter()) - self._logged_at > _LOG_SECONDS:
+            logger.warning(self._message, self._unlogged)
+            self._logged_at = now
+            self._unlogged = 0
+
+
 class Gate:
     """Sheds what a turn has no time for, so that what comes after it need not wait."""
 
@@ -47,14 +69,12 @@ class Gate:
         """`max_seconds`: what a turn may take."""
         self._max_seconds = max_seconds
         self._clock = clock
-        self._on_shed = on_shed
+        self._shedding = Shedding(on_shed, "overload", "Over capacity: %d requests refused.")
         self.has_shed = False  # in the turn before
         self._admitted = 0  # in this turn
         self._shed = 0
         self._is_shut = False  # for the rest of this turn
         self._share = 1.0  # of all new requests that may wait for their turn
-        self._shed_unlogged = 0
-        self._logged_at = float("-inf")
 
     def may_wait(self) -> bool:
         """Whether a new request may wait for its turn: after a turn in which most were shed, by lot.
@@ -79,15 +99,11 @@ class Gate:
         """Choose how many may wait in the next turn, by what was shed in this one."""
         self._share = 1.0
         self.has_shed = self._shed > 0
-        if self._shed:
-            if self._shed > self._admitted:
-                seconds = perf_counter() - self._clock.began
-                room = self._admitted * max(1.0, _CROWDED * self._max_seconds / seconds)
-                self._share = min(1.0, _SPARE * room / (self._admitted + self._shed))
-            self._on_shed("overload", self._shed)
-            self._shed_unlogged += self._shed
-        if self._shed_unlogged:
-            self._report()
+        if self._shed > self._admitted:
+            seconds = perf_counter() - self._clock.began
+            room = self._admitted * max(1.0, _CROWDED * self._max_seconds / seconds)
+            self._share = min(1.0, _SPARE * room / (self._admitted + self._shed))
+        self._shedding.tell(self._shed)  # or what came last in the turns before, such as that of a probe
         self._admitted = self._shed = 0
         self._is_shut = False
 
@@ -95,14 +111,6 @@ class Gate:
         seconds = self._max_seconds if self._share == 1 else _CROWDED * self._max_seconds
         has_answered = perf_counter() - self._clock.all_read > _FOR_ANSWERS * seconds
         return has_answered and self._clock.is_longer_than(seconds)
-
-    def _report(self) -> None:
-        """Log how many were shed, every ten seconds; what came last with the next turn, such as that of a probe."""
-        now = perf_counter()
-        if now - self._logged_at > _LOG_SECONDS:
-            logger.warning("Over capacity: %d requests refused.", self._shed_unlogged)
-            self._logged_at = now
-            self._shed_unlogged = 0
 
 
 @dataclass(eq=False, slots=True)

@@ -4,25 +4,21 @@ Bytes count from the moment when they have arrived, not when they are announced.
 that have cost most, bytes times the seconds for which they are held: the slowest and the least read, not the newest.
 """
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
 from typing import Protocol
 
-from app.engine.admission import Shed
+from app.engine.admission import Shed, Shedding
 from app.engine.problems import OverCapacityError
 
 __all__ = ["TOO_MUCH", "Holder", "PendingBytes"]
-
-logger = logging.getLogger(__name__)
 
 TOO_MUCH = "Too many long requests at once; try again, or send smaller ones."
 
 _KEPT = 0.875  # share of the limit that is left once some gave way: each time, all are looked at
 _FULL = 0.75  # share of the limit over which no heavy call is computed, as its answer might have to wait
 _PATIENCE_SECONDS = 1.0  # for which an answer may wait before it gives way to one that is not computed yet
-_LOG_SECONDS = 10.0  # between two lines of the log
 
 
 class Holder(Protocol):
@@ -40,10 +36,11 @@ class PendingBytes:
 
     def __init__(self, max_bytes: int, on_shed: Shed) -> None:
         self._max_bytes = max_bytes
-        self._on_shed = on_shed
+        self._shedding = Shedding(
+            on_shed, "pending_bytes", "%d requests refused or cut off, as too many bytes wait for their clients."
+        )
         self._sizes: dict[Holder, int] = {}
         self._since: dict[Holder, float] = {}  # when each began to hold some
-        self._logged_at = float("-inf")
         self.bytes = 0  # of all
 
     def hold(self, holder: Holder, size: int) -> None:
@@ -70,7 +67,7 @@ class PendingBytes:
             return
         self._make_room(_FULL * self._max_bytes, _PATIENCE_SECONDS)
         if self.bytes > _FULL * self._max_bytes:
-            self._tell(1)
+            self._shedding.tell(1)
             raise OverCapacityError(TOO_MUCH)
 
     @contextmanager
@@ -86,7 +83,7 @@ class PendingBytes:
             body.size += size
             self.hold(body, body.size)
             if self.bytes > self._max_bytes:
-                self._tell(1)
+                self._shedding.tell(1)
                 raise OverCapacityError(TOO_MUCH)
 
         try:
@@ -114,18 +111,10 @@ class PendingBytes:
         for _, _, holder in costs:
             if self.bytes <= max_bytes:
                 break
-            if holder.give_way():
+            if holder in self._sizes and holder.give_way():  # one that gave way may have made others do so, too
                 self.release(holder)
                 gone += 1
-        if gone:
-            self._tell(gone)
-
-    def _tell(self, count: int) -> None:
-        self._on_shed("pending_bytes", count)
-        now = perf_counter()
-        if now - self._logged_at > _LOG_SECONDS:
-            self._logged_at = now
-            logger.warning("Requests are refused or cut off, as too many bytes wait for their clients.")
+        self._shedding.tell(gone)
 
 
 class _Body:
