@@ -100,12 +100,12 @@ class Service(FastAPI):
     dispatcher: Dispatcher
     outermost: ASGIApp  # the front, or what stands before it
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.outermost(scope, receive, send)
-
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self._describing = Lock()  # which takes most of a second, once
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.outermost(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
         """FastAPI's description of the service, with its problems and keys."""

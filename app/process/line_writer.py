@@ -48,18 +48,10 @@ class LineWriter:
 
     def write(self, piece: bytes) -> None:
         """Leave whole lines, at most MAX_WRITE bytes of them where others write to the same pipe."""
-        if self.is_full():
-            self.drop(piece.count(b"\n"))
+        if len(self._pieces) >= _MAX_WAITING:
+            self._dropped += piece.count(b"\n")
         else:
             self._pieces.append(piece)
-
-    def is_full(self) -> bool:
-        """Whether what is written now is dropped."""
-        return len(self._pieces) >= _MAX_WAITING
-
-    def drop(self, lines: int) -> None:
-        """Count lines that are not written."""
-        self._dropped += lines
 
     def start(self) -> None:
         """Start the thread, where it does not run."""

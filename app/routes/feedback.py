@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from io import BytesIO
+from threading import Lock
 from typing import Annotated, Any, NotRequired
 
 from fastapi import APIRouter, Query
@@ -71,6 +72,7 @@ class _FeedbackRoute(ManyImagesRoute):
 
 router = APIRouter(tags=["classification"], route_class=_FeedbackRoute)
 
+_COMPUTING = Lock()  # threads that wait for the database may be several; those that decode images take turns
 _LINES = (b"application/x-ndjson", b"application/ndjson", b"application/jsonl", b"application/x-jsonlines")
 _MAX_LABELS = 10_000  # by id, in one request: they take a second or two
 _MAX_MEMBERS = 8  # of a label, in the mean; it has four, but may have commas in its text
@@ -139,8 +141,9 @@ def _judge_all(call: Call, parts: Parts, options: FittingOptions) -> FeedbackRep
     images = read_labeled_images(call, parts)
     for image in images:
         model.check_label(image.label)
-    decoded = _decode_all(parts, model, [image.upload for image in images], options)
-    predictions = iter(model.predict_batch([image for image in decoded if isinstance(image, bytes)]))
+    with _COMPUTING:
+        decoded = _decode_all(parts, model, [image.upload for image in images], options)
+        predictions = iter(model.predict_batch([image for image in decoded if isinstance(image, bytes)]))
     report: FeedbackReport = {"model": model.reference, "count": 0, "correct": 0, "answers": []}
     judged: list[Judged] = []
     for image, pixels in zip(images, decoded, strict=True):

@@ -76,14 +76,6 @@ class Study:
         learned = self.champion.metadata.learned
         return learned.original_accuracy if learned else self.champion.metadata.evaluation.accuracy
 
-    def taught(self, left_out: Mapping[str, float]) -> Lessons:
-        """What the images teach without some of the sources."""
-        known = () if self.champion.trained_on is None else self.champion.trained_on.tolist()
-        original = torch.cat([digests(self.data.train), digests(self.data.test)]).tolist()
-        return lessons(
-            self.images, self.labels, self.window, known=set(known), original=set(original), left_out=set(left_out)
-        )
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
@@ -143,8 +135,11 @@ class Candidate:
 def learned_from(study: Study) -> Candidate | None:
     """Fit anew to the data set and the recorded images, until no source is contradicted; None: there are too few."""
     left_out: dict[str, float] = {}
+    trained_on = study.champion.trained_on
+    known = set() if trained_on is None else set(trained_on.tolist())
+    original = set(torch.cat([digests(study.data.train), digests(study.data.test)]).tolist())
     while True:
-        taught = study.taught(left_out)
+        taught = lessons(study.images, study.labels, study.window, known=known, original=original, left_out=left_out)
         if not taught.train or len(taught.window) < study.window:
             return None
         candidate = _fitted(study, taught, left_out)

@@ -1,10 +1,16 @@
 """`POST /feedback`, and the accuracy in use that `/metrics` makes of it."""
 
+import asyncio
+import time
+from threading import Lock
+from typing import Any
+
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse_prometheus
 
 from app.classifier.intervals import wilson_interval
+from app.routes.images import decode
 from app.settings import Settings
 from tests.conftest import LABELS
 from tests.drawings import ankle_boot, noise, png
@@ -51,6 +57,27 @@ async def test_many_are_judged_in_order_and_a_bad_one_fails_alone(client: httpx.
     assert [answer.get("correct") for answer in report["answers"]] == [True, None, False]
     assert report["answers"][1]["status"] == 415
     assert "1.png" in report["answers"][1]["detail"]
+
+
+async def test_images_that_are_sent_at_the_same_time_are_decoded_one_after_another(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoding, most = Lock(), list[bool]()
+
+    def watched(*arguments: Any) -> bytes:
+        most.append(decoding.acquire(blocking=False))
+        time.sleep(0.02)  # for the others to come
+        try:
+            return decode(*arguments)
+        finally:
+            if most[-1]:
+                decoding.release()
+
+    monkeypatch.setattr("app.routes.feedback.decode", watched)
+    answers = await asyncio.gather(*[send(client, (png(), LABELS[0])) for _ in range(4)])
+
+    assert [answer.status_code for answer in answers] == [200] * 4
+    assert most == [True] * 4
 
 
 async def test_the_metrics_show_accuracy_interval_and_confusion(client: httpx.AsyncClient) -> None:
