@@ -13,16 +13,17 @@ import math
 import re
 from asyncio import Transport
 from functools import lru_cache
-from http import HTTPStatus
 from typing import Any
 
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from app.engine.calls import Answer, Call
+from app.engine.connections.arriving import Arriving
 from app.engine.connections.deadlines import BODY, HEAD, IDLE, LEAVING, WORK, Deadlines, Phase
-from app.engine.connections.detour import Detour, lines
+from app.engine.connections.detour import Detour
 from app.engine.connections.plain_requests import PlainHead, ordinary_post, read_plain_head
+from app.engine.connections.written import CLOSE, lines, shed_answer, whole_answer
 from app.engine.dispatcher import VARY, Dispatcher
 from app.engine.limits import Limits
 from app.engine.pending import TOO_MUCH
@@ -33,8 +34,6 @@ __all__ = ["Connection"]
 
 logger = logging.getLogger(__name__)
 
-STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
-
 _LEAVING_SECONDS = 30  # in which a client that still sends may take its last answer
 _LEAVING_BYTES = 32 * 2**20  # that it may send meanwhile
 _LAST_CHANCE_SECONDS = 0.25  # for what was sent before the client could know that the service stops
@@ -42,28 +41,6 @@ _STOPPING_SECONDS = 1.0  # for clients to take their last answers then
 _FED_AT_ONCE = 65_536  # bytes of a body to the parser, in one turn
 _EMPTY_LINE = b"\r\n\r\n"  # ends a head, and a body in chunks
 _EMPTY_LINES = re.compile(rb"(?:\r\n)*+")  # that may stand before a request
-_CLOSE = (b"connection", b"close")
-
-
-class _Arriving:
-    """A plain request whose body is not whole yet."""
-
-    def __init__(self, head: PlainHead, match: Match | None, call: Call | None) -> None:
-        self.head = head
-        self.match = match
-        self.call = call  # None: it is refused once its body has arrived
-        self.missing = head.body_bytes
-        self.body = bytearray()  # grows as it arrives: what is only announced takes no memory
-
-    @property
-    def held_bytes(self) -> int:
-        return self.head.size + len(self.body)
-
-    def take(self, data: memoryview) -> None:
-        """Add what has come, no more than was missing."""
-        if self.call is not None:
-            self.body += data
-        self.missing -= len(data)
 
 
 class Connection(asyncio.Protocol):
@@ -92,10 +69,10 @@ class Connection(asyncio.Protocol):
         self._pending = self._dispatcher.pending
         self._limits = self._dispatcher.limits
         self._is_drawn = True  # by the lots that the gate draws among new requests
-        self._vary = _lines((VARY,)) if self._dispatcher.answers_other_origins else b""
+        self._vary = lines((VARY,)) if self._dispatcher.answers_other_origins else b""
         self._waiting = b""  # what was read
         self._start = 0  # of what is left of it
-        self._arriving: _Arriving | None = None
+        self._arriving: Arriving | None = None
         self._detour: Detour | None = None
         self._keep_alive = True  # after the answer that is being made
         self._in_turn = False  # it waits for its turn
@@ -367,12 +344,12 @@ class Connection(asyncio.Protocol):
             self._answer(head, match, call)
         else:
             self._consume(body)
-            self._arriving = _Arriving(head, match, call)
+            self._arriving = Arriving(head, match, call)
             self._deadlines.enter(BODY)
             self._read_plain_body(self._arriving)
         return True
 
-    def _read_plain_body(self, arriving: _Arriving) -> None:
+    def _read_plain_body(self, arriving: Arriving) -> None:
         data = memoryview(self._waiting)[self._start : self._start + arriving.missing]
         arriving.take(data)
         self._consume(self._start + len(data))
@@ -409,10 +386,9 @@ class Connection(asyncio.Protocol):
     def _shed(self, path: str, request_id: bytes) -> None:
         """Refuse a plain request, as there is no time for it."""
         self._gate.count_shed()
-        template, size = _shed_lines(self._dispatcher.shed_template(path), tuple(self._state.default_headers))
         keep_alive = self._keep_alive and not self._is_told
-        last = self._vary if keep_alive else self._vary + b"connection: close\r\n"
-        self.transport.write(template % (last, size + len(request_id), request_id, request_id))
+        template, default_headers = self._dispatcher.shed_template(path), tuple(self._state.default_headers)
+        self.transport.write(shed_answer(template, default_headers, self._vary, request_id, is_last=not keep_alive))
         self._finish(keep_alive=keep_alive)
         self._ask_again(in_turn=True)
 
@@ -473,20 +449,9 @@ class Connection(asyncio.Protocol):
         self._write(self._dispatcher.refuse(call, error, match, method), keep_alive=False)
 
     def _write(self, answer: Answer, *, keep_alive: bool) -> None:
-        closes = _CLOSE in answer.headers
-        self.transport.write(
-            b"%b%b%bcontent-length: %d\r\n%b%bx-request-id: %b\r\n\r\n%b"
-            % (
-                STATUS_LINES[answer.status],
-                _lines(tuple(self._state.default_headers)),
-                self._vary,
-                len(answer.content),
-                _lines(answer.headers),
-                b"" if closes or (keep_alive and not self._is_told) else b"connection: close\r\n",
-                answer.request_id,
-                answer.content,
-            )
-        )
+        closes = CLOSE in answer.headers
+        is_last = not (closes or (keep_alive and not self._is_told))
+        self.transport.write(whole_answer(answer, tuple(self._state.default_headers), self._vary, is_last=is_last))
         self._state.total_requests += 1
         self._finish(keep_alive=keep_alive and not closes)
         self._ask_again(in_turn=True)
@@ -552,16 +517,3 @@ def _seconds(limits: Limits) -> dict[Phase, float]:
         WORK: math.inf,
         LEAVING: _LEAVING_SECONDS,
     }
-
-
-@lru_cache(maxsize=256)
-def _lines(fields: tuple[tuple[bytes, bytes], ...]) -> bytes:
-    return lines(fields)
-
-
-@lru_cache(maxsize=4)
-def _shed_lines(answer: Answer, default_headers: tuple[tuple[bytes, bytes], ...]) -> tuple[bytes, int]:
-    """All of it but the field Connection, the length and, twice, the request's id; and the length without the id."""
-    fields = lines(default_headers), lines(answer.headers)
-    head = b"%b%b%b%%bcontent-length: %%d\r\nx-request-id: %%b\r\n\r\n" % (STATUS_LINES[answer.status], *fields)
-    return head + answer.content, len(answer.content % b"")

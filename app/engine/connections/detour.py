@@ -4,9 +4,7 @@ It reads no socket and closes none: the connection feeds it what it reads, up to
 when it has answered.
 """
 
-import re
 from asyncio import Transport
-from collections.abc import Iterable
 from typing import Any, Protocol
 
 import httptools
@@ -15,12 +13,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 
 from app.engine.connections.plain_requests import HOST, MAX_FIELDS
+from app.engine.connections.written import lines
 from app.engine.front import ANSWERED, COUNTED, SHED
 from app.engine.problems import BadRequestError, HeadersTooLargeError, RequestError
 
-__all__ = ["Detour", "Owner", "lines"]
+__all__ = ["Detour", "Owner"]
 
-_BREAK = re.compile(rb"[\r\n\0]")
 _VERSIONS = frozenset({"1.0", "1.1"})
 _UPGRADE_FIELDS = frozenset({b"connection", b"upgrade", b"http2-settings"})
 _FREE_CHUNKS = 1024  # of a body, however small they are
@@ -247,8 +245,3 @@ def _check(method: bytes, version: str, fields: list[tuple[bytes, bytes]]) -> No
     codings = [value.lower() for name, value in fields if name == b"transfer-encoding"]
     if codings and (codings != [b"chunked"] or version == "1.0"):
         raise BadRequestError("Of transfer codings HTTP/1.1's 'chunked' is read, alone.")
-
-
-def lines(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """Header fields as they are sent; what would end one early is replaced (RFC 9110, 5.5)."""
-    return b"".join([b"%b: %b\r\n" % (name, _BREAK.sub(b" ", value)) for name, value in fields])

@@ -1,0 +1,63 @@
+"""Answers as they are sent."""
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from http import HTTPStatus
+
+from app.engine.calls import Answer
+
+__all__ = ["CLOSE", "lines", "shed_answer", "whole_answer"]
+
+Fields = tuple[tuple[bytes, bytes], ...]
+
+CLOSE = (b"connection", b"close")
+_CLOSE_LINE = b"connection: close\r\n"
+_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+_BREAK = re.compile(rb"[\r\n\0]")
+
+
+def whole_answer(answer: Answer, default_headers: Fields, more: bytes, *, is_last: bool) -> bytes:
+    """All of an answer.
+
+    Args:
+        answer: that is sent.
+        default_headers: of the server.
+        more: lines of the head.
+        is_last: of its connection, where its own headers do not say so.
+    """
+    return b"%b%b%bcontent-length: %d\r\n%b%bx-request-id: %b\r\n\r\n%b" % (
+        _STATUS_LINES[answer.status],
+        _cached_lines(default_headers),
+        more,
+        len(answer.content),
+        _cached_lines(answer.headers),
+        _CLOSE_LINE if is_last else b"",
+        answer.request_id,
+        answer.content,
+    )
+
+
+def shed_answer(template: Answer, default_headers: Fields, more: bytes, request_id: bytes, *, is_last: bool) -> bytes:
+    """The same of an answer that says the same to all but for the request's id, which stands where it has %b."""
+    text, size = _shed_text(template, default_headers)
+    return text % (more + _CLOSE_LINE if is_last else more, size + len(request_id), request_id, request_id)
+
+
+def lines(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Header fields as they are sent; what would end one early is replaced (RFC 9110, 5.5)."""
+    return b"".join([b"%b: %b\r\n" % (name, _BREAK.sub(b" ", value)) for name, value in fields])
+
+
+@lru_cache(maxsize=256)
+def _cached_lines(fields: Fields) -> bytes:
+    """The same, of fields that are sent again and again."""
+    return lines(fields)
+
+
+@lru_cache(maxsize=4)
+def _shed_text(template: Answer, default_headers: Fields) -> tuple[bytes, int]:
+    """All of it but more lines, the length and, twice, the request's id; and the length without the id."""
+    fields = lines(default_headers), lines(template.headers)
+    head = b"%b%b%b%%bcontent-length: %%d\r\nx-request-id: %%b\r\n\r\n" % (_STATUS_LINES[template.status], *fields)
+    return head + template.content, len(template.content % b"")
