@@ -41,7 +41,7 @@ from app.open_inference.statistics import Durations, InferenceCounters, statisti
 from app.open_inference.tensors import Answers, read_images, to_pixels, write_output
 from app.parts import DepParts, Parts
 from app.records.answer import Answer
-from app.serving.answer_ids import new_answer_id
+from app.serving.answer_ids import new_answer_ids
 from app.serving.errors import ServingError
 from app.serving.live_model import LiveModel
 
@@ -276,7 +276,7 @@ def _infer(call: Call, parts: Parts, inferences: InferenceCounters, model: LiveM
         probabilities = model.probabilities(images)
         answers = Answers(probabilities, probabilities.argmax(1), model.metadata.labels)
         computed = perf_counter()
-        ids = [new_answer_id() for _ in range(images.shape[0])]
+        ids = new_answer_ids(images.shape[0])
         response = _response(inference, model, answers, ids, headers.get(b"accept-encoding", b""))
     except (RequestError, ServingError):
         inferences.failed(model.name, perf_counter() - started)
@@ -288,27 +288,27 @@ def _infer(call: Call, parts: Parts, inferences: InferenceCounters, model: LiveM
     return response
 
 
-def _answered(parts: Parts, model: LiveModel, images: Tensor, answers: Answers, ids: list[str]) -> None:
+def _answered(parts: Parts, model: LiveModel, images: Tensor, answers: Answers, ids: str) -> None:
     """Count and record what was answered."""
     for label, count in answers.counts():
         parts.telemetry.prediction(model, label, count)
-    recorded = (
-        Answer(answer_id, class_id, row[class_id], row)
-        for answer_id, class_id, row in zip(
-            ids, answers.class_ids.tolist(), answers.probabilities.tolist(), strict=True
-        )
-    )
-    kept = to_pixels(images) if parts.shadow.looks_at(model) else [b""] * len(ids)
-    parts.shadow.answered(model, recorded, kept, checked=False)
+    class_ids = answers.class_ids.tolist()
+    if parts.shadow.looks_at(model):
+        rows = zip(ids.split(","), class_ids, answers.probabilities.tolist(), strict=True)
+        recorded = (Answer(answer_id, class_id, row[class_id], row) for answer_id, class_id, row in rows)
+        parts.shadow.answered(model, recorded, to_pixels(images), checked=False)
+    else:
+        confidences = answers.probabilities.gather(1, answers.class_ids[:, None]).flatten().tolist()
+        parts.records.writer.count(model, class_ids, confidences, checked=False)
 
 
 def _response(
-    inference: InferenceRequest, model: LiveModel, answers: Answers, ids: list[str], accepted_coding: bytes
+    inference: InferenceRequest, model: LiveModel, answers: Answers, ids: str, accepted_coding: bytes
 ) -> Response:
     body: InferenceResponse = {
         "model_name": model.name,
         "model_version": model.version,
-        "parameters": {"answer_ids": ",".join(ids)},
+        "parameters": {"answer_ids": ids},
         "outputs": [],
     }
     if inference.id is not None:

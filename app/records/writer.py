@@ -12,6 +12,7 @@ from threading import Event, Lock, Thread
 from typing import Any, Literal
 from weakref import WeakSet
 
+from app.classifier.pixel_statistics import WarningCode
 from app.records.answer import COLUMNS, Answer, row, write_answers
 from app.records.database import Database
 from app.records.errors import RecordsError
@@ -20,7 +21,6 @@ from app.records.settling import settle_everything, settle_waiting
 from app.records.sums import Sums, add_to_database, hour_of
 from app.records.tally import Tally
 from app.records.versions import Version, write_versions
-from app.serving.answers import Prediction
 from app.serving.live_model import LiveModel
 
 __all__ = ["Kept", "Writer"]
@@ -92,16 +92,30 @@ class Writer:
                 if self._share and (self._share == 1 or random() < self._share):  # noqa: S311 - no secret
                     self._queue(model, answer, image)
 
-    def count(self, model: LiveModel, predictions: Sequence[Prediction]) -> None:
-        """Note answers to images that were held against the training images, where answers are not kept."""
+    def count(
+        self,
+        model: LiveModel,
+        class_ids: Sequence[int],
+        confidences: Sequence[float],
+        warnings: Iterable[WarningCode] = (),
+        *,
+        checked: bool,
+    ) -> None:
+        """Note answers where they are not kept.
+
+        Args:
+            model: that gave them.
+            class_ids: of the answers.
+            confidences: of the same answers.
+            warnings: of all of them.
+            checked: whether their images were held against the training images.
+        """
         with self._lock:
             tally = self._tallies.get(model) or self._new_tally(model)
-            tally.checked += len(predictions)
-            for prediction in predictions:
-                tally.class_ids.append(prediction["class_id"])
-                tally.confidences.append(prediction["confidence"])
-                for warning in prediction.get("warnings", ()):
-                    tally.warnings[warning["code"]] += 1
+            tally.checked += len(class_ids) * checked
+            tally.class_ids.extend(class_ids)
+            tally.confidences.extend(confidences)
+            tally.warnings.update(warnings)
 
     def write(self) -> None:
         """Write what there is.

@@ -46,7 +46,13 @@ class Ledger:
         if self._shadow.looks_at(model):
             self._shadow.answered(model, map(recorded, predictions), images, checked=True)
         else:
-            self._writer.count(model, predictions)
+            self._writer.count(
+                model,
+                [prediction["class_id"] for prediction in predictions],
+                [prediction["confidence"] for prediction in predictions],
+                [warning["code"] for prediction in predictions for warning in prediction.get("warnings", ())],
+                checked=True,
+            )
 
 
 def recorded(prediction: Prediction) -> Answer:
