@@ -4,6 +4,7 @@ With the extensions for binary tensors, classification, model configuration and 
 Clients need not send a Content-Type: `tritonclient` sends none.
 """
 
+from array import array
 from collections.abc import Callable, Mapping
 from functools import partial
 from time import perf_counter
@@ -292,13 +293,13 @@ def _answered(parts: Parts, model: LiveModel, images: Tensor, answers: Answers, 
     """Count and record what was answered."""
     for label, count in answers.counts():
         parts.telemetry.prediction(model, label, count)
-    class_ids = answers.class_ids.tolist()
     if parts.shadow.looks_at(model):
-        rows = zip(ids.split(","), class_ids, answers.probabilities.tolist(), strict=True)
+        rows = zip(ids.split(","), answers.class_ids.tolist(), answers.probabilities.tolist(), strict=True)
         recorded = (Answer(answer_id, class_id, row[class_id], row) for answer_id, class_id, row in rows)
         parts.shadow.answered(model, recorded, to_pixels(images), checked=False)
     else:
-        confidences = answers.probabilities.gather(1, answers.class_ids[:, None]).flatten().tolist()
+        class_ids = array("q", answers.class_ids.numpy().tobytes())
+        confidences = array("d", answers.probabilities.amax(1).double().numpy().tobytes())
         parts.records.writer.count(model, class_ids, confidences, checked=False)
 
 

@@ -17,7 +17,8 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from app.engine.connections.detour import Detour, lines
+from app.engine.connections.detour import Detour
+from app.engine.connections.written import lines
 from app.engine.front import SHED
 from app.engine.problems import BadRequestError, HeadersTooLargeError
 from tests import drawings
