@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from app.classifier.metadata import ClassScores, CoverageScores, Evaluation, Met
 from app.classifier.softmax import PIXELS, SoftmaxRegression
 from app.main import Service, create_app
 from app.settings import Settings
+from tests.preloaded import Started, start
 
 # The same examples in each run; CI also runs with `--hypothesis-profile random --hypothesis-seed` and a new seed.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -129,17 +129,17 @@ def running_server(models_dir: Path, *command: str, port: str = "", **environmen
         environment: more variables, such as SOFTMAX_MAX_IMAGE_BYTES.
     """
     port = port or str(free_port())
+    url = f"http://127.0.0.1:{port}"
     with TemporaryDirectory() as folder:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *(command or ("app",)), "--port", port],
-            cwd=REPOSITORY,
-            env=os.environ
-            | {"SOFTMAX_MODELS_DIR": str(models_dir), "SOFTMAX_DRAIN_SECONDS": "0", "SOFTMAX_ALLOWED_HOSTS": "s,a,t"}
-            | {"SOFTMAX_RECORDS": f"sqlite:///{folder}/records.sqlite"}
-            | environment,
-        )
+        settings = {
+            "SOFTMAX_MODELS_DIR": str(models_dir),
+            "SOFTMAX_DRAIN_SECONDS": "0",
+            "SOFTMAX_ALLOWED_HOSTS": "s,a,t",
+            "SOFTMAX_RECORDS": f"sqlite:///{folder}/records.sqlite",
+        }
+        process = start(*(command or ("app",)), "--port", port, environment=os.environ | settings | environment)
+        _processes[url] = process
         try:
-            url = f"http://127.0.0.1:{port}"
             wait_until_it_answers(url, process)
             yield url
         finally:
@@ -147,11 +147,12 @@ def running_server(models_dir: Path, *command: str, port: str = "", **environmen
             process.wait(timeout=20)
 
 
+_processes: dict[str, Started] = {}
+
+
 def launcher_at(url: str) -> psutil.Process:
     """The process that `running_server` started."""
-    port = ["--port", url.rpartition(":")[2]]
-    [launcher] = [child for child in psutil.Process().children() if child.cmdline()[-2:] == port]
-    return launcher
+    return psutil.Process(_processes[url].pid)
 
 
 def workers_of(launcher: psutil.Process) -> list[psutil.Process]:
@@ -167,7 +168,7 @@ def free_port() -> int:
         return port
 
 
-def wait_until_it_answers(url: str, process: subprocess.Popen[bytes], seconds: float = 60) -> None:
+def wait_until_it_answers(url: str, process: Started | subprocess.Popen[bytes], seconds: float = 60) -> None:
     """Return once the server is alive; fail the test if it ends or takes longer."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and process.poll() is None:

@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +12,8 @@ from typing import NamedTuple
 import httpx
 
 from tests import drawings
-from tests.conftest import REPOSITORY, free_port, wait_until_it_answers
+from tests.conftest import free_port, wait_until_it_answers
+from tests.preloaded import Started, start
 
 __all__ = ["Service", "load", "running"]
 
@@ -22,7 +21,7 @@ Fates = Counter[str]
 
 
 class Service(NamedTuple):
-    process: subprocess.Popen[bytes]
+    process: Started
     url: str
 
     def readiness(self) -> int:
@@ -37,17 +36,16 @@ def running(models_dir: Path, log: str = os.devnull, **settings: str) -> Iterato
     port = free_port()
     settings = {"allowed_hosts": "s", **settings}  # under which tests ask
     environment = os.environ | {f"SOFTMAX_{name.upper()}": value for name, value in settings.items()}
-    command = [sys.executable, "-m", "app", "--port", str(port), "--models-dir", str(models_dir)]
-    with (
-        Path(log).open("wb") as stderr,
-        subprocess.Popen(command, cwd=REPOSITORY, env=environment, stderr=stderr) as process,
-    ):
-        service = Service(process, f"http://127.0.0.1:{port}")
-        try:
-            wait_until_it_answers(service.url, process)
-            yield service
-        finally:
-            process.kill()
+    arguments = ["--port", str(port), "--models-dir", str(models_dir)]
+    with Path(log).open("wb") as stderr:
+        process = start("app", *arguments, environment=environment, stderr=stderr.fileno())
+    service = Service(process, f"http://127.0.0.1:{port}")
+    try:
+        wait_until_it_answers(service.url, process)
+        yield service
+    finally:
+        process.kill()
+        process.wait()
 
 
 @contextmanager
