@@ -1,11 +1,13 @@
 """Content codings of request bodies (RFC 9110, 8.4)."""
 
 import zlib
+from typing import Any
 
 from app.engine.problems import BadRequestError, TooLargeError, UnsupportedMediaTypeError
 
 __all__ = ["decompress"]
 
+_PIECE_BYTES = 2**16  # read and written at once: zlib lets other threads go on meanwhile, but not while it copies
 _WINDOW_BITS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 
 
@@ -24,13 +26,28 @@ def decompress(content: memoryview, coding: bytes, max_bytes: int) -> memoryview
         raise UnsupportedMediaTypeError(f"Content-Encoding {name[:40]!r} is not read; send gzip, deflate or none.")
     decompressor = zlib.decompressobj(_WINDOW_BITS[name])
     try:
-        plain = decompressor.decompress(content, max_bytes + 1)
+        plain, read = _decompressed(decompressor, content, max_bytes)
     except zlib.error as error:
         raise BadRequestError(f"The body is not {name}, as Content-Encoding says: {error}.") from error
     if len(plain) > max_bytes:
         raise TooLargeError(f"The decompressed body is over the limit of {max_bytes:,} bytes.")
     if not decompressor.eof:
         raise BadRequestError(f"The {name} body is cut off.")
-    if decompressor.unused_data:
-        raise BadRequestError(f"The {name} body goes on for {len(decompressor.unused_data):,} bytes after its end.")
+    if rest := len(content) - read + len(decompressor.unused_data):
+        raise BadRequestError(f"The {name} body goes on for {rest:,} bytes after its end.")
     return memoryview(plain)
+
+
+def _decompressed(decompressor: Any, content: memoryview, max_bytes: int) -> tuple[bytearray, int]:
+    """What a decompressor makes of a content up to its end, or a little over `max_bytes`; and how much it has read."""
+    plain = bytearray()
+    read = 0
+    while read < len(content) and not decompressor.eof and len(plain) <= max_bytes:
+        piece = bytes(content[read : read + _PIECE_BYTES])
+        read += len(piece)
+        while piece and len(plain) <= max_bytes:
+            plain += decompressor.decompress(piece, _PIECE_BYTES)
+            piece = decompressor.unconsumed_tail
+    if len(plain) <= max_bytes:
+        plain += decompressor.flush()
+    return plain, read

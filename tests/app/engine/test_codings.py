@@ -3,6 +3,7 @@
 import gzip
 import zlib
 from collections.abc import Callable
+from random import Random
 
 import httpx
 import pytest
@@ -20,6 +21,22 @@ COMPRESSORS: dict[bytes, Callable[[bytes], bytes]] = {b"gzip": gzip.compress, b"
 @given(content=st.binary(max_size=1000))
 def test_a_compressed_body_is_read_as_it_was(coding: bytes, content: bytes) -> None:
     assert decompress(memoryview(COMPRESSORS[coding](content)), coding, max_bytes=1000) == content
+
+
+@pytest.mark.parametrize("coding", COMPRESSORS)
+@pytest.mark.parametrize("repeats", [0, 1, 40])
+def test_a_body_of_many_pieces_is_read_as_it_was(coding: bytes, repeats: int) -> None:
+    noise = Random(repeats).randbytes(100_000)  # noqa: S311 - no secret
+    content = noise + bytes(70_000) * repeats + noise * (repeats + 1) + b"end"
+    packed = memoryview(COMPRESSORS[coding](content))
+
+    assert decompress(packed, coding, max_bytes=len(content)) == content
+    with pytest.raises(TooLargeError):
+        decompress(packed, coding, max_bytes=len(content) - 1)
+    with pytest.raises(BadRequestError, match="100,000 bytes after its end"):
+        decompress(memoryview(bytes(packed) + noise), coding, max_bytes=len(content))
+    with pytest.raises(BadRequestError, match="cut off"):
+        decompress(packed[:-1], coding, max_bytes=len(content))
 
 
 @pytest.mark.parametrize(
