@@ -168,7 +168,7 @@ def free_port() -> int:
         return port
 
 
-def wait_until_it_answers(url: str, process: Started | subprocess.Popen[bytes], seconds: float = 60) -> None:
+def wait_until_it_answers(url: str, process: Started | subprocess.Popen[bytes], seconds: float = 180) -> None:
     """Return once the server is alive; fail the test if it ends or takes longer."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and process.poll() is None:
