@@ -3,6 +3,7 @@
 import importlib
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from app.missing_packages import advice
 
@@ -18,6 +19,16 @@ def main() -> None:
         )
     except ModuleNotFoundError as error:
         sys.exit(advice(error, "train", "[train]"))
+    except (ImportError, MemoryError) as error:
+        *_, reason = ["memory is used up", *str(error).strip().splitlines()]
+        _end(f"error: the packages that training needs can't be loaded: {reason}", 2)
+    except KeyboardInterrupt:
+        _end("interrupted.", 130)
+
+
+def _end(sentence: str, exit_code: int) -> NoReturn:
+    sys.stderr.write(f"{sentence}\n")
+    sys.exit(exit_code)
 
 
 if __name__ == "__main__":

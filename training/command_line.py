@@ -13,28 +13,28 @@ torchrun --nproc-per-node 2 -m training fit   # each minibatch split over two pr
 """
 
 import gc
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-import torch
 import typer
 
 from app.classifier import artifact
-from app.classifier.errors import ClassifierError
 from app.classifier.preparation import Preparation
 from training.data.catalog import DataOptions, entries, load_dataset, load_for_testing
 from training.data.splits import split_off
 from training.display import note, show_evaluation, show_progress, show_ranking, show_rows, show_start
-from training.errors import RecipeError, TrainingError
+from training.errors import RecipeError, sentence_of
 from training.fitting.devices import choose_device, choose_threads, describe_device, why_not_cuda
 from training.fitting.fits import Fits
-from training.fitting.processes import leads
+from training.fitting.processes import leads, local_rank
 from training.fitting.recipes import ClassWeights, Recipe, Schedule
 from training.fitting.sweep import grid, rank
+from training.interruptions import Interruption, interruptible
 from training.jobs import Job
 from training.learn import command
 from training.learn.learner import Plan
@@ -146,9 +146,9 @@ def fit(
     )
     try:
         job.run()
-    except KeyboardInterrupt:
+    except Interruption as one:
         note("interrupted; the same command with --resume goes on after the last whole epoch.")
-        raise typer.Exit(130) from None
+        raise typer.Exit(one.exit_code) from None
 
 
 @app.command()
@@ -244,9 +244,9 @@ def learn(
     plan = Plan(name, data, replay, window, seed, device, decides=settings.promote == "auto")
     try:
         command.learn(plan, settings, None if every is None else command.seconds_of(every), as_json=as_json)
-    except KeyboardInterrupt:
+    except Interruption as one:
         note("interrupted; what had not been said to be done was left as it was.")
-        raise typer.Exit(130) from None
+        raise typer.Exit(one.exit_code) from None
 
 
 @app.command()
@@ -308,21 +308,20 @@ def _fit_command(job: Job) -> list[str]:
 def run(name: str) -> None:
     """Do what the arguments say, as a program of this name; exit with 2 and one sentence where that fails."""
     gc.freeze()  # what is imported stays: no collection walks it, nor does the one at the end
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - closed by the caller
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that can't show a name shows something in its place
     try:
-        app(prog_name=name)
-    except (TrainingError, ClassifierError, OSError) as error:
-        _stop(str(error))
-    except (MemoryError, RuntimeError) as error:
-        first_line = str(error).partition("\n")[0]
-        if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in first_line:
-            _stop(f"memory is used up ({first_line}); try a smaller --batch-size, or --stream.")
-        if isinstance(error, torch.AcceleratorError):
-            _stop(f"the GPU failed: {first_line}")
-        raise
-
-
-def _stop(reason: str) -> NoReturn:
-    note(f"error: {reason}")
-    sys.exit(2)
+        # One of several processes may wait for another, and no exception would come before that has answered.
+        with interruptible(by_ctrl_c_alone=local_rank() is not None):
+            app(prog_name=name)
+    except Interruption as one:
+        note("interrupted.")
+        sys.exit(one.exit_code)
+    except Exception as error:
+        sentence = sentence_of(error)
+        if sentence is None:
+            raise
+        note(f"error: {sentence}")
+        sys.exit(2)

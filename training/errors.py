@@ -9,6 +9,12 @@ TrainingError
 └── DivergedError     the loss stopped being a finite number
 """
 
+import re
+
+import torch
+
+from app.classifier.errors import ClassifierError
+
 __all__ = [
     "CheckpointError",
     "DataError",
@@ -17,7 +23,10 @@ __all__ = [
     "LearningError",
     "RecipeError",
     "TrainingError",
+    "sentence_of",
 ]
+
+_ALLOCATION = re.compile(r"you tried to allocate \d+ bytes")  # in what torch's allocator on the CPU says
 
 
 class TrainingError(Exception):
@@ -46,3 +55,22 @@ class RecipeError(TrainingError):
 
 class DivergedError(TrainingError):
     pass
+
+
+def sentence_of(error: Exception) -> str | None:
+    """What a person at the terminal is told of a failure; None: it is this program's fault, and needs a traceback."""
+    first_line = str(error).partition("\n")[0]
+    allocation = _ALLOCATION.search(first_line)
+    match error:
+        case TrainingError() | ClassifierError():
+            return str(error)
+        case OSError(filename=str(path), strerror=str(reason)):
+            return f"{path}: {reason}."
+        case OSError():
+            return str(error)
+        case torch.AcceleratorError():
+            return f"the GPU failed: {first_line}"
+    if allocation or isinstance(error, torch.OutOfMemoryError | MemoryError):
+        found = allocation[0] if allocation else first_line
+        return f"memory is used up{f' ({found})' if found else ''}; try a smaller --batch-size, or --stream."
+    return None

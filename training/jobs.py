@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,10 +20,12 @@ from training.fitting.devices import choose_device, choose_threads, describe_dev
 from training.fitting.fit import Fit
 from training.fitting.processes import Processes, join
 from training.fitting.recipes import Recipe
+from training.interruptions import Interruption
 from training.names import in_shell
+from training.results.claims import claim
 from training.results.evaluation import evaluate
 from training.results.measured import Measured
-from training.results.publishing import CHALLENGER, Origin, claim, model_name, publish
+from training.results.publishing import CHALLENGER, Origin, model_name, publish
 
 __all__ = ["Job"]
 
@@ -81,16 +84,19 @@ class Job:
         """
         device = choose_device(self.device)
         seeds = self._further_seeds()
-        with join(device) as processes:
-            task = self._load(device, processes)
-            fit = None if self._is_finished(task, processes) else self._fit(task, device, processes)
-        if fit and processes.leads:
-            measured = Measured.of(fit, task.data, task.validation)
-            accuracies = [measured.evaluation.accuracy] + [self._accuracy(seed, task, device) for seed in seeds]
-            self._publish(task, measured, describe_device(device), accuracies if seeds else [])
+        with ExitStack() as held:
+            with join(device) as processes:
+                task = self._load(processes)
+                if processes.leads:
+                    held.enter_context(claim(task.folder))
+                    self._say_start(task, device)
+                fit = None if self._is_finished(task, processes) else self._fit(task, device, processes)
+            if fit and processes.leads:
+                measured = Measured.of(fit, task.data, task.validation)
+                accuracies = [measured.evaluation.accuracy] + [self._accuracy(seed, task, device) for seed in seeds]
+                self._publish(task, measured, describe_device(device), accuracies if seeds else [])
 
-    def _load(self, device: torch.device, processes: Processes) -> _Task:
-        """Read the data, and say what is going to happen."""
+    def _load(self, processes: Processes) -> _Task:
         with processes.first_here_goes_first():
             data = load_dataset(self.data)
         choose_threads(len(data.labels))
@@ -98,11 +104,11 @@ class Job:
         fingerprint = data.fingerprint()
         recipe = self.recipe.settling(len(train)) if self.more_epochs else self.recipe
         folder, purpose = self._folder(data), purpose_of(recipe, self.validation, fingerprint)
-        claim(folder)
-        if processes.leads:
-            reason = why_not_cuda(self.device, device)
-            display.show_start(describe_device(device), reason, data, train, as_json=self.as_json)
         return _Task(folder, recipe, data, train, validation, purpose)
+
+    def _say_start(self, task: _Task, device: torch.device) -> None:
+        reason = why_not_cuda(self.device, device)
+        display.show_start(describe_device(device), reason, task.data, task.train, as_json=self.as_json)
 
     def _folder(self, data: Dataset) -> Path:
         """Where the model goes: unless told, it takes no other's place, and challenges the one that is there."""
@@ -128,7 +134,7 @@ class Job:
             for _ in display.show_epochs(fit, task.recipe.epochs, as_json=self.as_json):
                 if keeper.is_due():
                     keeper.save()
-        except KeyboardInterrupt:
+        except Interruption:
             keeper.save()
             raise
         if fit.seconds >= _CHECKPOINT_SECONDS:  # measuring and publishing may yet fail

@@ -273,13 +273,16 @@ def replace_files(contents: Mapping[Path, bytes]) -> None:
     staged: dict[Path, Path] = {}
     try:
         for path, content in contents.items():
-            descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-            staged[path] = Path(temporary)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            staged[path].chmod(0o644)
+            try:
+                descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+                staged[path] = Path(temporary)
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                staged[path].chmod(0o644)
+            except OSError as error:  # which names the temporary file, or none
+                raise OSError(error.errno, error.strerror, str(path)) from error
         for path, written in staged.items():
             written.replace(path)
     finally:

@@ -64,6 +64,8 @@ def load_mnist(name: str, folder: Path) -> Dataset:
         return unpacked
     try:
         train, test = (_open(member, folder, train=train) for train in (True, False))
+    except ModuleNotFoundError:
+        raise  # torchvision is missing
     except Exception as error:  # torchvision raises whatever its parsers, archives and the network raise
         raw = folder / member.type_name / "raw"
         reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__

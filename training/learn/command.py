@@ -1,15 +1,12 @@
 """`python -m training learn NAME`: the service's own settings say where its models and records are."""
 
 import re
-import signal
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 from pydantic import ValidationError
 
@@ -51,7 +48,7 @@ def learn(plan: Plan, found: Settings, every: float | None, *, as_json: bool) ->
     Raises:
         TrainingError: the first look failed.
     """
-    with _ended_by_sigterm(), _refusals_said():
+    with _refusals_said():
         learner = Learner(plan, found.models_dir, Database(found.records.get_secret_value()), found.min_accuracy)
         try:
             _show(learner.look(), plan, as_json=as_json)
@@ -71,20 +68,6 @@ def _refusals_said() -> Iterator[None]:
         yield
     except (RolloutError, RecordsError, ServingError) as error:
         raise LearningError(str(error)) from error
-
-
-@contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends the process as an exception does, so that what was begun elsewhere is removed."""
-
-    def end(_number: int, _frame: FrameType | None) -> NoReturn:
-        sys.exit(128 + signal.SIGTERM)
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _show(look: Look, plan: Plan, *, as_json: bool) -> None:

@@ -10,11 +10,10 @@ from app.classifier import artifact
 from app.classifier.softmax import to_inputs
 from tests.training.conftest import make_split
 from training.data.datasets import Dataset, digests
-from training.errors import TrainingError
 from training.fitting.fit import Fit
 from training.fitting.recipes import Recipe
 from training.results.measured import Measured
-from training.results.publishing import Origin, claim, publish
+from training.results.publishing import Origin, publish
 
 ORIGIN = Origin(Recipe(epochs=1), 0.1, "0" * 64, "python -m training fit", {"device": "cpu", "cpu": "x"})
 
@@ -75,18 +74,3 @@ def test_the_cards_lines_give_the_models_answers(tmp_path: Path, monkeypatch: py
 
     expected = artifact.load(tmp_path / artifact.FILE_NAME).model.probabilities(to_inputs(pixels))
     torch.testing.assert_close(names["probabilities"], expected)
-
-
-def test_a_folder_of_ours_may_be_written_again(tmp_path: Path) -> None:
-    publish(tmp_path, *fitted(), ORIGIN)
-
-    claim(tmp_path)
-    (tmp_path / artifact.FILE_NAME).unlink()
-    claim(tmp_path)  # the pictures and the card say by themselves whose they are
-
-
-def test_a_folder_with_a_readme_of_its_own_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "README.md").write_text("# my project\n")
-
-    with pytest.raises(TrainingError, match=r"README\.md was not written by a fit"):
-        claim(tmp_path)
