@@ -95,6 +95,10 @@ COSTLY: dict[str, tuple[bytes, str]] = {
     "jpeg of many scans": (jpeg(scans=60_000), "scans"),
     "jpeg of many markers": (jpeg(after_start=b"\xff\xe5\0\2" * 250_000), "too many pieces"),
     "jpeg of many fill bytes": (jpeg(after_start=b"\xff" * 1_000_000), "too many pieces"),
+    "jpeg of many fill bytes that no marker follows": (
+        jpeg(after_start=b"\xff" * 1_000_000 + b"\0"),
+        "too many pieces",
+    ),
     "gif of many comments": (gif(extensions=b"!\xfe\x01a\0" * 200_000), "too many pieces"),
     "gif of a comment in many blocks": (gif(extensions=b"!\xfe" + b"\x01a" * 500_000 + b"\0"), "too many pieces"),
     "tiff of many strips": (_striped_tiff(120_000), "120,000 strips"),

@@ -12,7 +12,7 @@ from app.classifier.formats.parts import Cuttings, ImageParts, most_pieces, too_
 __all__ = ["take_apart"]
 
 _MAX_SCANS = 64  # of a JPEG; progressive ones have 6 to 18
-_MARKER = re.compile(rb"\xff\xff*([^\x00\xff\xd0-\xd7])")  # not 0, which stands for FF among pixels, nor a restart
+_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")  # not 0, which stands for FF among pixels, nor a restart
 _START, _END, _SCAN = 0xD8, 0xD9, 0xDA
 _APP0, _APP1, _APP2, _APP14, _LAST_APP, _COMMENT = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF, 0xFE
 _HEAD_BYTES = 4  # of a segment before its data: marker and length
