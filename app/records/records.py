@@ -29,6 +29,7 @@ __all__ = ["Records"]
 logger = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN_PURGES = 3600.0
+_SECONDS_TO_END_PURGING = 1.0  # what is left then is removed at the next start
 _SECONDS_A_DAY = 86_400
 _EARLIER_VERSIONS = 3  # whose figures are shown beside those of the version that is served
 _COVERAGE = 0.95  # of the prediction sets by which images are chosen for review
@@ -76,10 +77,14 @@ class Records:
     def running(self) -> Iterator[None]:
         """Write, and remove what is old, for as long as the context lasts."""
         self._stop.clear()
-        Thread(target=self._keep_purging, name="records purge", daemon=True).start()
+        purging = Thread(target=self._keep_purging, name="records purge", daemon=True)
         with self.writer.running():
-            yield
-        self._stop.set()
+            purging.start()
+            try:
+                yield
+            finally:
+                self._stop.set()
+                purging.join(_SECONDS_TO_END_PURGING)
 
     def answered(self, model: LiveModel, answers: Iterable[Answer], images: Sequence[bytes], *, checked: bool) -> None:
         """Note answers, as `Writer.answered` does."""
@@ -142,8 +147,10 @@ class Records:
         return {window: figures(its_counts, labels, evaluation) for window, its_counts in counts.items()}
 
     def _keep_purging(self) -> None:
-        while not self._stop.wait(_SECONDS_BETWEEN_PURGES):
+        while True:  # at once: a service that is often restarted removes what is old, too
             try:
                 self.purge()
-            except RecordsError:
-                logger.exception("What is old could not be removed; tried again in an hour.")
+            except RecordsError as error:
+                logger.error("%s What is old is not removed; tried again in an hour.", error)
+            if self._stop.wait(_SECONDS_BETWEEN_PURGES):
+                return

@@ -54,4 +54,5 @@ def _purge_labels(database: Database, before: float) -> int:
 def _delete(database: Database, ids: Collection[str]) -> int:
     """Remove a few answers and their labels, in one transaction."""
     with database.transaction(durable=True) as connection:
+        connection.execute(select(answers.c.id).where(answers.c.id.in_(ids)).order_by(answers.c.id).with_for_update())
         return sum(connection.execute(delete(table).where(table.c.id.in_(ids))).rowcount for table in (labels, answers))

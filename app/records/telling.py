@@ -99,8 +99,9 @@ def tell_judged(
 
 
 def _check(connection: Connection, told: Sequence[Label], ids: Collection[str], served: Collection[str]) -> None:
-    names = {key: version.labels for key, version in read_versions(connection).items()}
-    of_answer = {row.id: names[row.model, row.version] for row in _answers(connection, ids)}
+    recorded = list(_answers(connection, ids))
+    names = {key: version.labels for key, version in read_versions(connection).items()}  # what answers came with
+    of_answer = {row.id: names[row.model, row.version] for row in recorded}
     known = set(served).union(*names.values())
     for label in told:
         if label.label is None or label.label == NONE_OF_THESE:
@@ -114,10 +115,10 @@ def _check(connection: Connection, told: Sequence[Label], ids: Collection[str], 
 
 
 def _answers(connection: Connection, ids: Collection[str]) -> Iterator[Row[str, str, str]]:
+    """Those that are recorded, locked: whoever changes answers or their labels locks the answers first, in order."""
     for some in batches(sorted(ids)):
-        yield from connection.execute(
-            select(answers.c.id, answers.c.model, answers.c.version).where(answers.c.id.in_(some))
-        )
+        found = select(answers.c.id, answers.c.model, answers.c.version).where(answers.c.id.in_(some))
+        yield from connection.execute(found.order_by(answers.c.id).with_for_update())
 
 
 def _known(connection: Connection, ids: Collection[str]) -> dict[tuple[str, str], _Said]:

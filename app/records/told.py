@@ -15,6 +15,7 @@ __all__ = ["DEFAULT_SOURCE", "Label", "TellableLabel", "read_json", "read_lines"
 DEFAULT_SOURCE = "client"
 _SECONDS_AHEAD = 60  # that a clock may be ahead of ours
 _MAX_NAME = 200  # characters of a label or a source
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # with which some systems begin a file of UTF-8
 
 Name = Annotated[str, Field(min_length=1, max_length=_MAX_NAME)]
 
@@ -82,7 +83,7 @@ def read_lines(lines: Iterable[bytes], now: float, first: int = 1) -> list[Label
 
 def _loaded(content: bytes, line: int) -> Any:
     try:
-        return orjson.loads(content)
+        return orjson.loads(content.removeprefix(_BYTE_ORDER_MARK) if line == 1 else content)
     except orjson.JSONDecodeError as error:
         raise LabelsError(f"Line {line} is not JSON: {error}.") from error
 
@@ -97,6 +98,7 @@ def _label(line: int, found: Any, now: float) -> Label:
     if told.time is None:
         return Label(line, told.id, told.label, told.source, now)
     time = (told.time if told.time.tzinfo else told.time.replace(tzinfo=UTC)).timestamp()
-    if time > now + _SECONDS_AHEAD:
-        raise LabelsError(f"Line {line}: time: {told.time.isoformat()} lies in the future.")
+    if not 0 <= time <= now + _SECONDS_AHEAD:
+        where = "before 1970" if time < 0 else "in the future"
+        raise LabelsError(f"Line {line}: time: {told.time.isoformat()} lies {where}.")
     return Label(line, told.id, told.label, told.source, time)

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from io import BufferedRandom
 from itertools import islice
 from pathlib import Path
@@ -26,7 +27,8 @@ from app.records.versions import Version, read_versions
 
 __all__ = ["Progress", "export", "import_labels"]
 
-_LONGEST_LINE = 2**20  # bytes; ours are much shorter
+_LONGEST_LINE = 2**20  # bytes of a line of ours; they are much shorter
+_LONGEST_LABEL = 2**16  # bytes of a line with a label; a longer one is none
 
 
 class Progress(NamedTuple):
@@ -44,6 +46,7 @@ class _Place(NamedTuple):
 
 
 _START = _Place(float("-inf"), "")
+_END = _Place(None, "g")  # behind all ids, which are hexadecimal
 
 
 def export(database: Database, file: Path, since: float = 0.0) -> Iterator[Progress]:
@@ -99,7 +102,8 @@ def import_labels(database: Database, file: Path, served: Collection[str], now: 
     """
     first, size = 1, 0
     with file.open("rb") as lines:
-        while some := list(islice(lines, ROWS)):
+        each = iter(partial(lines.readline, _LONGEST_LABEL), b"")
+        while some := list(islice(each, ROWS)):
             receipt = tell(database, read_lines(some, now, first), served)
             first += len(some)
             size += sum(map(len, some))
@@ -115,7 +119,7 @@ def _parquet() -> Any:
 
 def _write_lines(database: Database, lines: BufferedRandom, since: float) -> Iterator[Progress]:
     with database.reading() as connection:
-        total = _count(connection, since)
+        total = _count(connection, since, _END)
         done, place = _resume(connection, lines, since)
     while True:
         yield Progress(done, max(done, total))
@@ -129,20 +133,24 @@ def _write_lines(database: Database, lines: BufferedRandom, since: float) -> Ite
 
 
 def _resume(connection: Connection, lines: BufferedRandom, since: float) -> tuple[int, _Place]:
-    """Cut off what is no whole line; how many lines there are, and where they end. What is not ours is begun anew."""
+    """Cut off what is no whole line; how many lines there are, and where they end.
+
+    It is begun anew where the file is not ours, or what was removed or came since makes its lines others.
+    """
     size = lines.seek(0, os.SEEK_END)
     lines.seek(max(0, size - _LONGEST_LINE))
     whole, newline, _ = lines.read().rpartition(b"\n")
     place = _place_of(connection, whole.rpartition(b"\n")[2]) if newline else None
-    if place is None or not _begins_as_ours(connection, lines, since):
+    if place is not None and _begins_as_ours(connection, lines, since):
         lines.seek(0)
-        lines.truncate()
-        return 0, _START
+        done = sum(1 for line in lines if line.endswith(b"\n"))
+        if done == _count(connection, since, place):
+            lines.seek(max(0, size - _LONGEST_LINE) + len(whole) + 1)
+            lines.truncate()
+            return done, place
     lines.seek(0)
-    done = sum(1 for line in lines if line.endswith(b"\n"))
-    lines.seek(max(0, size - _LONGEST_LINE) + len(whole) + 1)
     lines.truncate()
-    return done, place
+    return 0, _START
 
 
 def _begins_as_ours(connection: Connection, lines: BufferedRandom, since: float) -> bool:
@@ -152,11 +160,12 @@ def _begins_as_ours(connection: Connection, lines: BufferedRandom, since: float)
 
 
 def _place_of(connection: Connection, line: bytes) -> _Place | None:
+    """None: it is no line of ours, or was one of an answer that is gone, or of labels whose answer has come."""
     answer_id = _id_in(line)
     if answer_id is None:
         return None
     time = connection.scalar(select(answers.c.time).where(answers.c.id == answer_id))
-    return _Place(time, answer_id)
+    return _Place(time, answer_id) if (time is not None) == ("model" in orjson.loads(line)) else None
 
 
 def _id_in(line: bytes) -> str | None:
@@ -165,18 +174,24 @@ def _id_in(line: bytes) -> str | None:
     return None
 
 
-def _count(connection: Connection, since: float) -> int:
+def _count(connection: Connection, since: float, end: _Place) -> int:
+    """Lines up to a place, with what is at it."""
     recorded = select(func.count()).where(answers.c.time >= since)
-    waiting = select(func.count(labels.c.id.distinct())).where(_waits(since))
+    if end.time is not None:
+        return connection.scalar(recorded.where(~_follows(end))) or 0
+    waiting = select(func.count(labels.c.id.distinct())).where(_waits(since), labels.c.id <= end.id)
     return sum(connection.scalar(query) or 0 for query in (recorded, waiting))
+
+
+def _follows(place: _Place) -> ColumnElement[bool]:
+    return or_(answers.c.time > place.time, and_(answers.c.time == place.time, answers.c.id > place.id))
 
 
 def _next_answers(connection: Connection, since: float, place: _Place) -> list[tuple[_Place, dict[str, Any]]]:
     if place.time is None:
         return []
-    follows = or_(answers.c.time > place.time, and_(answers.c.time == place.time, answers.c.id > place.id))
-    query = select(answers).where(answers.c.time >= since, follows).order_by(answers.c.time, answers.c.id).limit(ROWS)
-    found = connection.execute(query).all()
+    following = select(answers).where(answers.c.time >= since, _follows(place))
+    found = connection.execute(following.order_by(answers.c.time, answers.c.id).limit(ROWS)).all()
     known = read_versions(connection)
     told = _labels_of(connection, labels.c.id.in_([answer.id for answer in found]))
     return [

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from random import random
 from threading import Event, Lock, Thread
 from typing import Any, Literal
-from weakref import WeakSet
 
 from app.classifier.pixel_statistics import WarningCode
 from app.records.answer import COLUMNS, Answer, row, write_answers
@@ -66,8 +65,7 @@ class Writer:
         self._tallies: dict[LiveModel, Tally] = {}
         self._rows: list[Any] = []  # the columns of one after another
         self._sums = Sums()  # what the tallies had
-        self._seen: WeakSet[LiveModel] = WeakSet()
-        self._versions: dict[tuple[str, str], Version] = {}  # that may be new
+        self._versions: dict[tuple[str, str], Version] = {}  # of all models that answered
         self._was_cut_short = True  # the last writing, before this process or in it
         self._stop = Event()
         self.problem: str | None = None
@@ -127,7 +125,7 @@ class Writer:
         if self._was_cut_short:
             settle_everything(self._database)
         self._was_cut_short = True
-        while self._rows or self._sums or self._versions:
+        while self._rows or self._sums:
             self._write_some()
         self._was_cut_short = False
 
@@ -147,9 +145,7 @@ class Writer:
     def _new_tally(self, model: LiveModel) -> Tally:
         labels, now = model.metadata.labels, self._clock()
         self._tallies[model] = tally = Tally(model.name, model.version, hour_of(now), len(labels))
-        if model not in self._seen:
-            self._seen.add(model)
-            self._versions[model.name, model.version] = Version(labels, now)
+        self._versions.setdefault((model.name, model.version), Version(labels, now))
         return tally
 
     def _queue(self, model: LiveModel, answer: Answer, image: bytes) -> None:
@@ -171,13 +167,12 @@ class Writer:
             rows = self._rows[:size]
             versions = dict(self._versions)
         with self._database.transaction() as connection:
-            write_versions(self._database, connection, versions)
+            write_versions(self._database, connection, versions)  # each time: the database may be another one since
             write_answers(self._database, connection, rows)
             add_to_database(self._database, connection, self._sums)
         self._sums = Sums()
         with self._lock:
             del self._rows[:size]
-            self._versions = {key: self._versions[key] for key in self._versions.keys() - versions.keys()}
         settle_waiting(self._database, rows[::COLUMNS])
 
     def _keep_writing(self) -> None:

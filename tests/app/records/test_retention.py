@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from app.records.decisions import Decision, read_decisions, write_decision
 from app.records.records import Records
 from app.records.retention import delete_answers
 from app.records.schema import answers, labels
 from app.serving.answer_ids import new_answer_id
 from app.serving.live_model import LiveModel
-from tests.app.records.conftest import Clock, answer_of, answered, label, of_all_time
+from tests.app.records.conftest import Clock, answer_of, answered, label, of_all_time, wait_until
 from tests.conftest import LABELS
 
 DAY = 86_400
@@ -57,6 +58,26 @@ def test_a_label_that_waits_goes_by_its_own_time(records: Records, clock: Clock)
     assert records.purge() == 1
 
     assert kept(records) == (set(), {old, new})
+
+
+def test_a_service_removes_what_is_old_as_soon_as_it_starts(
+    records: Records, live_model: LiveModel, clock: Clock
+) -> None:
+    answered(records, live_model, [answer_of()])
+    clock.now += 40 * DAY
+
+    with records.running():
+        wait_until(lambda: kept(records) == (set(), set()))
+
+
+def test_decisions_stay_however_old(records: Records, clock: Clock) -> None:
+    decision = Decision(clock.now, "letters", "alice", "promotion", None, "0" * 64, "1" * 64)
+    write_decision(records.database, decision)
+    clock.now += 400 * DAY
+
+    records.purge()
+
+    assert read_decisions(records.database, "letters") == [decision]
 
 
 def test_deleted_answers_are_gone_with_their_labels(records: Records, live_model: LiveModel) -> None:

@@ -3,18 +3,31 @@
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from threading import Thread
 
 import pytest
+from sqlalchemy import select, update
 
 from app.records.database import Database
 from app.records.errors import UnknownLabelError
 from app.records.records import Records
+from app.records.schema import answers, labels
 from app.records.settling import NONE_OF_THESE, REVIEW, is_drawn_by_chance
 from app.records.telling import Judged, Receipt
 from app.records.told import Label
 from app.serving.answer_ids import new_answer_id
 from app.serving.live_model import LiveModel
-from tests.app.records.conftest import NOON, Clock, answer_of, answered, label, make_live_model, of_all_time
+from tests.app.records.conftest import (
+    NOON,
+    Clock,
+    PostgreSQL,
+    answer_of,
+    answered,
+    label,
+    make_live_model,
+    of_all_time,
+    wait_until,
+)
 from tests.conftest import LABELS
 
 WEEK = 7 * 86_400
@@ -200,6 +213,33 @@ def test_many_labels_at_once_are_told_in_one_transaction(records: Records, live_
 
     assert receipt.joined == 3000
     assert of_all_time(records, live_model)["accuracy"] == 1.0
+
+
+def test_who_tells_and_who_settles_the_same_answer_never_wait_for_each_other(
+    postgresql: PostgreSQL, names: Iterator[str], live_model: LiveModel
+) -> None:
+    """One holds the answer, as settling does, and then wants its label; the other tells that label anew."""
+    receipts: list[Receipt] = []
+    with closing(Records(postgresql.create(next(names)), "answers", clock=Clock())) as records:
+        [its_id] = answered(records, live_model, [answer_of()])
+        records.tell([label(its_id)], LABELS)
+        anew = [label(its_id, LABELS[1], time=NOON + 1)]
+        telling = Thread(target=lambda: receipts.append(records.tell(anew, LABELS)))
+
+        with records.database.transaction() as connection:
+            connection.execute(select(answers.c.id).where(answers.c.id == its_id).with_for_update())
+            telling.start()
+            wait_until(lambda: somebody_waits_for_a_lock(records.database))
+            connection.execute(update(labels).where(labels.c.id == its_id).values(waits=False))
+        telling.join()
+
+    assert [receipt.joined for receipt in receipts] == [1]
+
+
+def somebody_waits_for_a_lock(database: Database) -> bool:
+    with database.reading() as connection:
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        return bool(connection.exec_driver_sql(waiting).scalar_one())
 
 
 def test_the_database_is_asked_for_nothing_before_it_is_used(tmp_path: Path) -> None:

@@ -35,6 +35,13 @@ def test_a_time_without_a_zone_is_in_utc() -> None:
     assert told.time == 1_798_761_600.0
 
 
+def test_a_byte_order_mark_at_the_beginning_means_nothing() -> None:
+    content = b"\xef\xbb\xbf" + orjson.dumps({"id": ID, "label": "Bag"})
+
+    assert [label.id for label in read_json(content, NOON)] == [ID]
+    assert [label.id for label in read_lines([content], NOON)] == [ID]
+
+
 def test_empty_lines_mean_nothing_but_count() -> None:
     lines = [b"\n", orjson.dumps({"id": ID, "label": "Bag"}), b"  \r\n"]
 
@@ -56,6 +63,8 @@ def test_empty_lines_mean_nothing_but_count() -> None:
         (b'{"id": "%s", "label": "Bag", "lable": 1}' % ID.encode(), "Line 2: lable: Extra inputs"),
         (b'{"id": "%s", "label": "Bag", "time": "soon"}' % ID.encode(), "Line 2: time: Input should be a valid date"),
         (b'{"id": "%s", "label": "Bag", "time": "2099-01-01T00:00:00Z"}' % ID.encode(), "lies in the future"),
+        (b'{"id": "%s", "label": "Bag", "time": "0001-01-01T00:00:00+23:59"}' % ID.encode(), "lies before 1970"),
+        (b'\xef\xbb\xbf{"id": "%s", "label": "Bag"}' % ID.encode(), "Line 2 is not JSON"),
     ],
 )
 def test_the_line_that_cant_be_taken_is_named(line: bytes, complaint: str) -> None:

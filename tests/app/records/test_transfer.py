@@ -11,6 +11,7 @@ import pytest
 
 from app.records.errors import LabelsError
 from app.records.records import Records
+from app.records.retention import delete_answers
 from app.records.telling import Receipt
 from app.records.transfer import export, import_labels
 from app.serving.answer_ids import new_answer_id
@@ -107,6 +108,47 @@ def test_what_is_not_of_this_export_is_begun_anew(
     assert all(line["time"] >= "2027-01-15T12:03:20" for line in lines[:-1])
 
 
+@pytest.mark.parametrize("removed", [0, 150, 299, 300, 699])
+def test_what_was_removed_while_an_export_was_interrupted_is_not_in_it(
+    records: Records, live_model: LiveModel, tmp_path: Path, clock: Clock, removed: int
+) -> None:
+    fill(records, live_model, clock)
+    lines = run_export(records, tmp_path / "out.ndjson")
+    some = (tmp_path / "out.ndjson").read_bytes().splitlines(keepends=True)[:300]
+    (tmp_path / "out.ndjson.part").write_bytes(b"".join(some))
+    delete_answers(records.database, [lines[removed]["id"]])
+
+    assert run_export(records, tmp_path / "out.ndjson") == lines[:removed] + lines[removed + 1 :]
+
+
+def test_all_but_the_last_answer_were_exported_and_the_last_of_these_is_removed(
+    records: Records, live_model: LiveModel, tmp_path: Path
+) -> None:
+    answered(records, live_model, [answer_of() for _ in range(10)])
+    lines = run_export(records, tmp_path / "out.ndjson")
+    some = (tmp_path / "out.ndjson").read_bytes().splitlines(keepends=True)[:9]
+    (tmp_path / "out.ndjson.part").write_bytes(b"".join(some))
+    delete_answers(records.database, [lines[8]["id"]])
+
+    assert run_export(records, tmp_path / "out.ndjson") == lines[:8] + lines[9:]
+
+
+def test_a_label_whose_answer_came_while_an_export_was_interrupted_is_with_its_answer(
+    records: Records, live_model: LiveModel, tmp_path: Path
+) -> None:
+    answered(records, live_model, [answer_of() for _ in range(3)])
+    late = answer_of(answer_id="f" * 28)
+    records.tell([label(late.id)], LABELS)
+    run_export(records, tmp_path / "out.ndjson")
+    (tmp_path / "out.ndjson").rename(tmp_path / "out.ndjson.part")
+    answered(records, live_model, [late])
+
+    lines = run_export(records, tmp_path / "out.ndjson")
+
+    assert [line["model"] for line in lines] == [live_model.name] * 4
+    assert [line["truth"] for line in lines if line["id"] == late.id] == [LABELS[0]]
+
+
 def test_progress_ends_at_its_total(records: Records, live_model: LiveModel, tmp_path: Path, clock: Clock) -> None:
     fill(records, live_model, clock)
 
@@ -154,3 +196,12 @@ def test_an_import_names_the_line_that_cant_be_taken(records: Records, live_mode
         list(import_labels(records.database, file, (), NOON))
 
     assert of_all_time(records, live_model)["labels"] == 256
+
+
+def test_a_line_without_end_is_named_and_not_read_whole(records: Records, tmp_path: Path) -> None:
+    file = tmp_path / "labels.ndjson"
+    with file.open("wb") as lines:
+        lines.truncate(2**40)  # a terabyte of zeros, of which the disk keeps none
+
+    with pytest.raises(LabelsError, match=r"^Line 1 is not JSON"):
+        list(import_labels(records.database, file, (), NOON))

@@ -178,9 +178,11 @@ def test_a_file_that_is_moved_away_is_made_anew(sqlite_records: Records, live_mo
     for path in list(file.parent.iterdir()):
         path.rename(path.with_name(f"old-{path.name}"))
 
-    answered(sqlite_records, live_model, [answer_of(), answer_of()])
+    first, _ = answered(sqlite_records, live_model, [answer_of(), answer_of()])
 
     assert rows(sqlite_records.database) == 2
+    assert sqlite_records.tell([label(first)], LABELS).joined == 1
+    assert of_all_time(sqlite_records, live_model)["labels"] == 1
 
 
 def test_a_folder_that_cant_be_made_is_named(tmp_path: Path) -> None:
