@@ -11,7 +11,19 @@ from PIL import Image
 
 from tests import drawings
 
-__all__ = ["BLANK", "COSTLY", "HUGE", "LONG_METADATA", "SEVERAL_FRAMES", "gif", "jpeg", "png", "png_chunk", "tiff"]
+__all__ = [
+    "BLANK",
+    "COSTLY",
+    "HUGE",
+    "LONG_METADATA",
+    "SEVERAL_FRAMES",
+    "gif",
+    "jpeg",
+    "png",
+    "png_chunk",
+    "tiff",
+    "tiled_tiff",
+]
 
 _SHORT, _LONG = 3, 4  # types of TIFF values
 
@@ -57,13 +69,14 @@ def tiff(
     *,
     bits: int = 8,
     white_is_zero: bool = False,
+    compression: int = 1,
 ) -> bytes:
-    """A gray TIFF, uncompressed; each tag is a number, a type, a count, and a value or its offset."""
+    """A gray TIFF, not compressed unless told; each tag is a number, a type, a count, and a value or its offset."""
     needed = [
         (256, _LONG, 1, width),
         (257, _LONG, 1, height),
         (258, _SHORT, 1, bits),
-        (259, _SHORT, 1, 1),  # not compressed
+        (259, _SHORT, 1, compression),
         (262, _SHORT, 1, not white_is_zero),
         (277, _SHORT, 1, 1),
     ]
@@ -75,6 +88,14 @@ def _striped_tiff(strips: int) -> bytes:
     offsets = 8 + 2 + 12 * 9 + 4
     tags = [(273, _LONG, strips, offsets), (278, _LONG, 1, 1), (279, _LONG, strips, offsets + 4 * strips)]
     return tiff(28, 28, tags, struct.pack("<I", 8) * strips + struct.pack("<I", 28) * strips)
+
+
+def tiled_tiff(*tags: tuple[int, int, int, int], side: int = 28) -> bytes:
+    """A black gray TIFF, packed, with one tile and these tags that say how large that is."""
+    tile = zlib.compress(bytes(512 * 512), 9)
+    offset = 8 + 2 + 12 * (6 + len(tags) + 2) + 4
+    place = (324, _LONG, 1, offset), (325, _LONG, 1, len(tile))
+    return tiff(side, side, [*tags, *place], tile, compression=8)
 
 
 def _bmp_header(width: int, height: int) -> bytes:

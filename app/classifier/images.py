@@ -31,7 +31,7 @@ from app.classifier.errors import (
     TooManyPixelsError,
     WrongSizeError,
 )
-from app.classifier.formats import bmp_header, gif_blocks, jpeg_segments, png_chunks, webp_header
+from app.classifier.formats import bmp_header, gif_blocks, jpeg_segments, png_chunks, tiff_directory, webp_header
 from app.classifier.formats.parts import ImageParts
 from app.classifier.grayscale import to_grayscale
 from app.classifier.image_limits import CountedReads, StripLimitedTiff, check_text
@@ -69,6 +69,7 @@ _TAKE_APART: dict[str, Callable[[bytes, str], ImageParts]] = {
     "BMP": bmp_header.take_apart,
     "GIF": gif_blocks.take_apart,
     "WEBP": webp_header.take_apart,
+    "TIFF": tiff_directory.take_apart,
 }
 
 

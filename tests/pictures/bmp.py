@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.pictures.scene import SIDE, color, gray
 
-__all__ = ["PICTURES", "REFUSED", "bmp"]
+__all__ = ["PICTURES", "REFUSED", "bmp", "grays", "indexed"]
 
 _PLAIN, _RLE8, _RLE4, _BITFIELDS, _ALPHA_BITFIELDS = 0, 1, 2, 3, 6
 
@@ -144,6 +144,16 @@ def _modes() -> dict[str, bytes]:
     return found
 
 
+def indexed(bits: int, palette: bytes, **options: Any) -> bytes:
+    """The scene in these colors, by indices of so many bits."""
+    return bmp(bits, _rows(_packed(bits)), palette=palette, **options)
+
+
+def grays(colors: int) -> bytes:
+    """Black and white, or as many from black on, one after another, and again."""
+    return b"".join(bytes([255 * index if colors == 2 else index % 256] * 3) + b"\0" for index in range(colors))
+
+
 def _of_os2(palette: bytes) -> bytes:
     return b"".join(palette[start : start + 3] for start in range(0, len(palette), 4))
 
@@ -187,6 +197,20 @@ def _odd() -> dict[str, bytes]:
     plain = bmp(8, _rows(_packed(8)), palette=_palette(8))
     gap = plain[:10] + struct.pack("<I", 14 + 40 + 1024 + 8) + plain[14:1078] + bytes(8) + plain[1078:]
     return {
+        **{
+            f"{bits} bits, {colors} grays": indexed(bits, grays(colors))
+            for bits in (1, 4, 8)
+            for colors in (1, 2, 3, 100, 255, 256, 300)
+            if not (bits == 4 and colors > 15)
+        },
+        **{
+            f"{bits} bits, {colors} colors": indexed(bits, _palette(8) * 2, colors=colors)
+            for bits in (1, 4, 8)
+            for colors in (500, 65_536, 2**31)
+        },
+        "a palette of OS/2 that looks like run lengths": bmp(
+            8, _rows(_packed(8)), palette=_of_os2(b"\1\0\0\0" * 256), header=12
+        ),
         "a palette shorter than its indices": bmp(8, _rows(_packed(8)), palette=_palette(8)[: 4 * 100]),
         "bytes behind the end": plain + b"anything",
         "a wrong size of the file": plain[:2] + bytes(4) + plain[6:],

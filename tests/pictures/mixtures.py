@@ -2,7 +2,7 @@
 
 from random import Random
 
-from tests.pictures import gif, jpeg, png, webp
+from tests.pictures import bmp, gif, jpeg, png, webp
 from tests.pictures.scene import COLOR, GRAY
 
 __all__ = ["mixture"]
@@ -10,7 +10,7 @@ __all__ = ["mixture"]
 
 def mixture(random: Random) -> bytes:
     """One file; the same for the same state."""
-    return random.choice((_png, _jpeg, _gif, _webp))(random)
+    return random.choice((_png, _jpeg, _gif, _webp, _bmp))(random)
 
 
 def _some(random: Random, pool: list[bytes]) -> list[bytes]:
@@ -21,9 +21,11 @@ def _png(random: Random) -> bytes:
     color_type = random.choice(list(png.DEPTHS))
     transparent = random.choice([[], [png.transparent(color_type, random)]])
     pool = png.METADATA_WITHIN_SRGB if color_type == png.PALETTE and transparent else png.METADATA
+    colors = random.choice((1, 2, 16, 100, 256))
     return png.png(
         color_type,
         random.choice(png.DEPTHS[color_type]),
+        palette=random.choice((None, random.randbytes(3 * colors))),
         interlaced=random.random() < 0.3,
         before=_some(random, pool),
         middle=transparent + _some(random, pool),
@@ -53,6 +55,13 @@ def _gif(random: Random) -> bytes:
     before, after = _some(random, gif.METADATA), _some(random, gif.METADATA)
     palette = random.choice((gif.COLORS, gif.GRAYS))
     return gif.gif(*before, shown, *after, palette=palette, background=random.randrange(256))
+
+
+def _bmp(random: Random) -> bytes:
+    bits = random.choice((1, 4, 8))
+    colors = random.randint(1, 300)
+    palette = random.choice((bmp.grays(min(colors, (1 << bits) - 1)), random.randbytes(4 * colors)))
+    return bmp.indexed(bits, palette, header=random.choice((40, 52, 56, 64, 108, 124)))
 
 
 def _webp(random: Random) -> bytes:

@@ -144,6 +144,12 @@ def _transparencies() -> dict[str, bytes]:
         "a transparent gray of a wrong checksum": png(middle=[_damaged(_transparent(struct.pack(">H", gray(5, 5))))]),
         "a palette shorter than its indices": png(PALETTE, palette=_palette(8)[: 3 * 100]),
         "a palette of a third of a color more": png(PALETTE, palette=_palette(8)[: 3 * 100 + 1]),
+        **{
+            f"a palette of {colors} colors with {alphas} alphas, {bits} bits": png(
+                PALETTE, bits, palette=_palette(8)[: 3 * colors], middle=[_transparent(bytes(range(60, 60 + alphas)))]
+            )
+            for bits, colors, alphas in ((8, 100, 99), (8, 100, 100), (8, 100, 101), (4, 9, 9), (2, 2, 2), (1, 1, 1))
+        },
         "a palette for RGB": png(_RGB, before=[png_chunk(b"PLTE", _palette(8))]),
         "a palette for gray": png(before=[png_chunk(b"PLTE", _palette(8))]),
     }
@@ -151,6 +157,10 @@ def _transparencies() -> dict[str, bytes]:
 
 def _damaged(chunk: bytes) -> bytes:
     return chunk[:-1] + bytes([chunk[-1] ^ 1])
+
+
+def _coded(*numbers: int) -> bytes:
+    return png_chunk(b"cICP", bytes(numbers))
 
 
 def _gamma(value: int) -> bytes:
@@ -191,6 +201,7 @@ _GAMMAS = (
 
 _LINEAR = _gamma(100_000)
 _GARBAGE = _profile(b"garbage")
+_CODED_SRGB = _coded(1, 13, 0, 1)
 
 _COLOR_CHUNKS: dict[str, Chunks] = {
     **{f"gamma {value}": [_gamma(value)] for value in _GAMMAS},
@@ -213,6 +224,20 @@ _COLOR_CHUNKS: dict[str, Chunks] = {
     "primaries beyond all colors, and gamma": [_primaries(*[2**31] * 8), _LINEAR],
     "primaries of zero, and gamma": [_primaries(*[0] * 8), _LINEAR],
     "primaries of a wrong checksum, and gamma": [_damaged(_primaries(*_OF_SRGB)), _gamma(45455)],
+    **{f"coded transfer {number}": [_coded(1, number, 0, 1)] for number in (4, 5, 8, 13)},
+    **{f"unknown transfer {number}, and gamma": [_coded(1, number, 0, 1), _LINEAR] for number in (0, 2, 3, 9, 19)},
+    **{f"unknown primaries {number}, and gamma": [_coded(number, 13, 0, 1), _LINEAR] for number in (0, 2, 3, 13, 23)},
+    "coded sRGB and gamma": [_CODED_SRGB, _LINEAR],
+    "gamma and coded sRGB": [_LINEAR, _CODED_SRGB],
+    "coded sRGB, gamma and primaries": [_CODED_SRGB, _LINEAR, _primaries(*_OF_SRGB)],
+    "coded sRGB and a profile": [_profile(RGB_PROFILES["linear"]), _CODED_SRGB],
+    "coded light and sRGB": [_coded(1, 8, 0, 1), _SRGB],
+    "coded sRGB of half a range, and gamma": [_coded(1, 13, 0, 0), _LINEAR],
+    "coded sRGB that is cut, and gamma": [_coded(1, 13, 0), _LINEAR],
+    "coded sRGB that is too long, and gamma": [_coded(1, 13, 0, 1, 0), _LINEAR],
+    "coded sRGB of a wrong checksum, and gamma": [_damaged(_CODED_SRGB), _LINEAR],
+    "coded nonsense, coded sRGB and gamma": [_coded(2, 13, 0, 1), _CODED_SRGB, _LINEAR],
+    "coded sRGB and coded light": [_CODED_SRGB, _coded(1, 8, 0, 1)],
     "a profile and gamma": [_profile(RGB_PROFILES["gamma 1.8"]), _LINEAR],
     "a profile and sRGB": [_SRGB, _profile(RGB_PROFILES["gamma 1.8"])],
     "a profile and sRGB behind it": [_profile(RGB_PROFILES["gamma 1.8"]), _SRGB],
@@ -250,6 +275,9 @@ def _colors() -> dict[str, bytes]:
         )
     return found | {
         "gamma and a transparent gray": png(before=[_LINEAR], middle=[_transparent(struct.pack(">H", gray(5, 5)))]),
+        "coded sRGB and gamma, palette": png(PALETTE, before=[_CODED_SRGB, _LINEAR]),
+        "coded sRGB behind the palette": png(PALETTE, before=[_LINEAR], middle=[_CODED_SRGB]),
+        "coded sRGB after the pixels": png(before=[_LINEAR], after=[_CODED_SRGB]),
         "gamma behind the palette": png(PALETTE, middle=[_LINEAR]),
         "profile behind the palette": png(PALETTE, middle=[_profile(RGB_PROFILES["linear"])]),
         "gamma after the pixels": png(after=[_LINEAR]),

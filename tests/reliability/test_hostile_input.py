@@ -152,6 +152,15 @@ def test_pixels_that_inflate_beyond_their_size_are_left_compressed(server: str) 
     assert memory(server) - before < 16 * 2**20
 
 
+def test_a_tile_of_two_gigabytes_takes_no_memory(server: str) -> None:
+    before = memory(server)
+
+    answer = post(server, "/predict", forgeries.tiled_tiff((322, 4, 1, 46_320), (323, 4, 1, 46_320)), b"image/tiff")
+
+    assert_refused(answer, 413, "46320×46320", "strips")
+    assert memory(server) - before < 16 * 2**20
+
+
 @pytest.mark.parametrize("file_format", forgeries.SEVERAL_FRAMES)
 def test_animations_and_pages_are_refused(server: str, file_format: str) -> None:
     answer = post(server, "/predict", forgeries.SEVERAL_FRAMES[file_format], b"image/*")

@@ -16,11 +16,23 @@ _SIGNATURE_BYTES = 8
 _BITS, _COLOR_TYPE = 24, 25  # places of them in the file
 _PALETTE = 3  # color type
 _TRANSPARENT_BYTES = {0: 2, 2: 6}  # of the transparent value, by color type; others have alpha
-_USED_BYTES = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"acTL": 8, b"fcTL": 26, b"iCCP": None, b"eXIf": None}  # of data
+_USED_BYTES = {  # of data
+    b"gAMA": 4,
+    b"cHRM": 32,
+    b"sRGB": 1,
+    b"cICP": 4,
+    b"acTL": 8,
+    b"fcTL": 26,
+    b"iCCP": None,
+    b"eXIf": None,
+}
 _SEEN_KINDS = {*_USED_BYTES, b"PLTE", b"tRNS", b"fdAT"}
 _MAX_PROFILE_BYTES = 1024 * 1024  # of an ICC profile once unpacked; a larger one is left out
 _MAX_NAME_BYTES = 79  # of a profile's name
 _LAST_INTENT = 3  # of rendering; a larger number is none
+_CODED_PRIMARIES = frozenset({1, *range(4, 13), 22})  # of cICP, by the numbers of ITU-T H.273, here and below
+_CODED_GAMMAS = {4: 1 / 2.2, 5: 1 / 2.8, 8: 1.0}  # transfers that are a power of light
+_CODED_TRANSFERS = frozenset({*_CODED_GAMMAS, 1, 6, 7, 11, *range(13, 19)})
 _UNIT = 100_000  # of a gamma and of primaries: what stands for 1
 _SRGB_GAMMA = 1 / 2.2
 _TOLERANCE = 0.05  # share of sRGB's gamma within which another stands for sRGB
@@ -50,12 +62,13 @@ def take_apart(content: bytes, name: str) -> ImageParts:
         elif kind == b"IEND":
             pixels.cut(place, len(content))
             break
+    profile, gamma = _colors(used)
     return ImageParts(
         pixels.rest(),
         has_more_frames=_has_more_frames(used),
         exif=used.get(b"eXIf", b""),
-        profile=_profile(used.get(b"iCCP", b"")),
-        gamma=_gamma(used),
+        profile=profile,
+        gamma=gamma,
     )
 
 
@@ -65,12 +78,12 @@ def _look_at(content: bytes, kind: bytes, chunk: bytes, used: dict[bytes, bytes]
     bits, color_type = content[_BITS : _COLOR_TYPE + 1]
     shown = b""
     if kind == b"PLTE":
-        used[kind] = b""
         colors = 1 << bits % 16 if color_type == _PALETTE else 0
+        used[kind] = data[: 3 * colors]
         shown = _chunk(kind, _filled(data, colors)) if len(data) < 3 * colors and _is_whole(chunk) else chunk
     elif kind == b"fdAT":
         used[kind] = b""
-    elif b"IDAT" in used or kind in used or not _is_whole(chunk):
+    elif b"IDAT" in used or kind in used or not _is_whole(chunk) or (kind == b"cICP" and b"PLTE" in used):
         pass
     elif kind != b"tRNS":
         if _makes_sense(kind, data):
@@ -104,7 +117,9 @@ def _makes_sense(kind: bytes, data: bytes) -> bool:
 def _transparent(data: bytes, color_type: int, bits: int, used: dict[bytes, bytes]) -> bytes:
     """Alphas of the palette that stands before, or the value that is transparent; empty: neither."""
     if color_type == _PALETTE:
-        return data if b"PLTE" in used else b""
+        colors = len(used.get(b"PLTE", b"")) // 3
+        alphas = data[:colors]
+        return alphas + alphas[-1:] * ((1 << bits % 16) - colors) if 0 < colors == len(alphas) else alphas
     needed = _TRANSPARENT_BYTES.get(color_type, 0)
     if bits == 16 or len(data) < needed:
         return data[:needed] if len(data) >= needed else b""
@@ -116,6 +131,14 @@ def _has_more_frames(used: dict[bytes, bytes]) -> bool:
     """Whether there is an animation of several frames, or of one that is not the still image."""
     frames = int.from_bytes(used.get(b"acTL", b"")[:4], "big")
     return frames > 1 or (frames == 1 and b"fdAT" in used)
+
+
+def _colors(used: dict[bytes, bytes]) -> tuple[bytes | None, float | None]:
+    """The profile, and the gamma that counts without it; the first cICP outdoes all else, if it makes sense."""
+    primaries, transfer, *rest = used.get(b"cICP", bytes(2))
+    if primaries in _CODED_PRIMARIES and transfer in _CODED_TRANSFERS and rest == [0, 1]:  # RGB, of full range
+        return None, _CODED_GAMMAS.get(transfer)
+    return _profile(used.get(b"iCCP", b"")), _gamma(used)
 
 
 def _profile(data: bytes) -> bytes | None:

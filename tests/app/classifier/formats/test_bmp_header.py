@@ -1,5 +1,7 @@
 """BMP: what Pillow would show otherwise than browsers do is mended or refused."""
 
+import struct
+
 import pytest
 
 from app.classifier.errors import ImageError, TooManyPartsError
@@ -31,6 +33,32 @@ def test_alpha_of_the_latest_headers_counts_in_plain_pixels_too() -> None:
 
 def test_a_plain_file_is_left_as_it_is() -> None:
     content = PICTURES["BMP: 24 bits"]
+
+    assert take_apart(content, "a.bmp").pixels is content
+
+
+@pytest.mark.parametrize("bits", [1, 4, 8])
+@pytest.mark.parametrize("colors", [1, 2, 3])
+def test_a_palette_of_few_grays_says_nothing_of_the_bits_of_a_pixel(bits: int, colors: int) -> None:
+    palette = b"".join(bytes([value] * 3) + b"\0" for value in (0, 255, 128)[:colors])
+    index = (1 << bits) - 1
+    pixels = (b"\xff" * -(-28 * bits // 32) * 4) * 28
+
+    shown = (0, 255, 128)[index] if index < colors else 0
+    assert read_pixels(bmp(bits, pixels, palette=palette)) == bytes([shown]) * 784
+
+
+@pytest.mark.parametrize("colors", [257, 65_536, 2**31])
+def test_no_more_colors_are_read_than_there_are_indices(colors: int) -> None:
+    content = bmp(8, bytes(784), palette=b"\x80" * 1028, colors=colors)
+
+    [counted] = struct.unpack_from("<I", take_apart(content, "a.bmp").pixels, 46)
+    assert counted == 256
+    assert read_pixels(content) == b"\x80" * 784
+
+
+def test_a_palette_in_a_short_header_is_no_compression() -> None:
+    content = PICTURES["BMP: a palette of OS/2 that looks like run lengths"]
 
     assert take_apart(content, "a.bmp").pixels is content
 

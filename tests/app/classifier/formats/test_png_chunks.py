@@ -88,6 +88,14 @@ def test_the_first_chunk_of_a_kind_counts_if_it_is_whole_and_before_the_pixels()
         ([LINEAR, png_chunk(b"cHRM", b"\xff" * 32)], None),
         ([LINEAR, png_chunk(b"cHRM", bytes(32))], None),
         ([LINEAR, png_chunk(b"cHRM", b"cut")], 1.0),
+        ([LINEAR, png_chunk(b"cICP", b"\1\x0d\0\1")], None),
+        ([SRGB, png_chunk(b"cICP", b"\1\x08\0\1")], 1.0),
+        ([png_chunk(b"cICP", b"\x16\x04\0\1"), LINEAR], 1 / 2.2),
+        ([png_chunk(b"cICP", b"\x02\x0d\0\1"), LINEAR], 1.0),
+        ([png_chunk(b"cICP", b"\1\x09\0\1"), LINEAR], 1.0),
+        ([png_chunk(b"cICP", b"\1\x0d\0\0"), LINEAR], 1.0),
+        ([damaged(png_chunk(b"cICP", b"\1\x0d\0\1")), LINEAR], 1.0),
+        ([png_chunk(b"cICP", b"\1\x09\0\1"), png_chunk(b"cICP", b"\1\x0d\0\1"), LINEAR], 1.0),
     ],
 )
 def test_gamma_counts_where_nothing_better_is_said(chunks: list[bytes], expected: float | None) -> None:
@@ -98,6 +106,12 @@ def test_a_profile_is_unpacked() -> None:
     linear = RGB_PROFILES["linear"]
 
     assert take_apart(png(before=[profile(linear)]), "a.png").profile == linear
+
+
+def test_a_coded_color_space_outdoes_a_profile() -> None:
+    coded = png_chunk(b"cICP", b"\1\x0d\0\1")
+
+    assert take_apart(png(before=[profile(RGB_PROFILES["linear"]), coded]), "a.png").profile is None
 
 
 @pytest.mark.parametrize(
@@ -122,6 +136,19 @@ def test_indices_beyond_the_palette_show_its_last_color() -> None:
     few = bytes(value % 256 for value in range(3 * 100))
 
     assert read_pixels(png(PALETTE, palette=few)) == read_pixels(png(PALETTE, palette=few + few[-3:] * 156))
+
+
+@pytest.mark.parametrize(("alphas", "rest"), [(99, 255), (100, 60), (101, 60)])
+def test_indices_beyond_the_palette_are_as_transparent_as_its_last_color(alphas: int, rest: int) -> None:
+    few = bytes(value % 256 for value in range(3 * 100))
+    said = bytes([*[200] * 99, *[60] * (alphas - 99)])
+    whole = bytes([*[200] * 99, *[rest] * 157])
+
+    short = png(PALETTE, palette=few, middle=[png_chunk(b"tRNS", said)])
+
+    assert read_pixels(short) == read_pixels(
+        png(PALETTE, palette=few + few[-3:] * 156, middle=[png_chunk(b"tRNS", whole)])
+    )
 
 
 @pytest.mark.parametrize(
