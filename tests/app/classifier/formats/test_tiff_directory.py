@@ -1,15 +1,26 @@
-"""TIFF: tiles take no more memory than the image needs."""
+"""A TIFF's directory: what honest files have is let through, what costs more than the image needs is refused."""
 
 import struct
+from contextlib import suppress
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
 
-from app.classifier.errors import DamagedImageError, ImageError, TooManyPixelsError
+from app.classifier.errors import (
+    DamagedImageError,
+    ImageError,
+    TooManyPartsError,
+    TooManyPixelsError,
+    UnsupportedModeError,
+)
 from app.classifier.formats.tiff_directory import take_apart
 from app.classifier.images import read_pixels
+from tests import drawings, forgeries
 from tests.forgeries import tiled_tiff
 
-SHORT, LONG = 3, 4
+SHORT, LONG, FRACTION = 3, 4, 5
 WIDTH, HEIGHT = 322, 323
 
 
@@ -75,3 +86,48 @@ def test_a_file_that_is_cut_is_left_to_the_decoder(length: int) -> None:
     content = tiled_tiff(*sides(16, 16))[:length]
 
     assert take_apart(content, "a.tif").pixels is content
+
+
+def test_a_big_endian_bigtiff_is_refused_as_pillow_misreads_it() -> None:
+    with pytest.raises(UnsupportedModeError, match=r"a\.tif is a big-endian BigTIFF; save it as TIFF"):
+        read_pixels(b"MM\0+\0\x08\0\0" + bytes(800), name="a.tif")
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_adobe_deflate", "packbits"])
+@pytest.mark.parametrize("big", [False, True])
+def test_what_pillow_writes_is_let_through(compression: str | None, big: bool) -> None:  # noqa: FBT001
+    content = drawings.encode(drawings.ankle_boot(), "TIFF", compression=compression, big_tiff=big)
+
+    assert take_apart(content, "boot.tif").pixels == content
+    assert read_pixels(content) == drawings.ankle_boot().tobytes()
+
+
+def test_a_palette_of_16_bits_and_a_profile_of_bytes_are_let_through() -> None:
+    palette, profile = (320, SHORT, 3 * 65_536, 200), (34_675, 7, 900_000, 200)
+
+    assert take_apart(forgeries.tiff(28, 28, [palette, profile], bytes(784)), "boot.tif")
+
+
+def test_a_thousand_fractions_are_let_through_and_more_are_refused_and_counted() -> None:
+    def content(count: int) -> bytes:
+        return forgeries.tiff(28, 28, [(282, FRACTION, count, 200)], bytes(784))
+
+    assert take_apart(content(1024), "boot.tif")
+    with pytest.raises(TooManyPartsError, match=r"^boot\.tif has .* 1,025 of them fractions"):
+        take_apart(content(1025), "boot.tif")
+
+
+@given(st.binary(max_size=80), st.sampled_from([b"II*\0", b"MM\0*", b"II+\0", b"MM+\0"]))
+def test_a_directory_of_any_bytes_is_let_through_or_refused(rest: bytes, signature: bytes) -> None:
+    content = signature + rest
+    with suppress(ImageError):
+        assert take_apart(content, "boot.tif").pixels == content
+
+
+def test_an_image_is_read_as_before_where_the_directory_lies_behind_it() -> None:
+    image = Image.new("L", (28, 28), 7)
+    content = drawings.encode(image, "TIFF")
+    [start] = struct.unpack_from("<I", content, 4)
+    moved = content[:4] + struct.pack("<I", len(content)) + content[8:] + content[start:]
+
+    assert read_pixels(moved) == image.tobytes()
