@@ -4,7 +4,7 @@ Direct routes are answered by the dispatcher; all other requests go on to FastAP
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext, suppress
 
 from starlette.requests import ClientDisconnect
@@ -43,7 +43,7 @@ class Front:
             return
         dispatcher = self._dispatcher
         dispatcher.conclude()  # what is asked may be what was counted
-        header_fields = dict(scope["headers"])
+        header_fields = _joined(scope["headers"])
         root_path = scope.get("root_path") or self._root_path
         path = _without(root_path, scope["path"])
         if SHED in scope.get("state", ()):
@@ -98,6 +98,14 @@ class Front:
         route = getattr(scope.get("route"), "path", "unmatched")
         if ANSWERED not in scope.get("state", ()):
             self._dispatcher.note(scope["method"], route, status, call)
+
+
+def _joined(fields: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Header fields by their names; the values of one that is there again make a list (RFC 9110, 5.3)."""
+    found: dict[bytes, bytes] = {}
+    for name, value in fields:
+        found[name] = found[name] + b", " + value if name in found else value
+    return found
 
 
 def _without(root_path: str, path: str) -> str:

@@ -63,9 +63,9 @@ class Neighbors:
 
 
 def _name(host: bytes) -> bytes:
-    """Without the port."""
-    name, _, port = host.rpartition(b":")
-    return (name if name and port.isdigit() else host).lower()
+    """Without the port, and without the dot that ends a name of the root's."""
+    name, colon, port = host.rpartition(b":")
+    return (name if colon and name and (port.isdigit() or not port) else host).lower().removesuffix(b".")
 
 
 @lru_cache(maxsize=64)

@@ -39,6 +39,7 @@ _LEAVING_BYTES = 32 * 2**20  # that it may send meanwhile
 _LAST_CHANCE_SECONDS = 0.25  # for what was sent before the client could know that the service stops
 _STOPPING_SECONDS = 1.0  # for clients to take their last answers then
 _FED_AT_ONCE = 65_536  # bytes of a body to the parser, in one turn
+_SECTIONS_AT_ONCE = 128  # pieces of a request to the parser, in one turn: an empty line ends one, wherever it stands
 _EMPTY_LINE = b"\r\n\r\n"  # ends a head, and a body in chunks
 _EMPTY_LINES = re.compile(rb"(?:\r\n)*+")  # that may stand before a request
 
@@ -409,7 +410,9 @@ class Connection(asyncio.Protocol):
     def _feed(self, detour: Detour) -> None:
         """Give the detour what is there of its request, and a bounded amount of it in one turn."""
         limit = self._start + _FED_AT_ONCE
-        while not (detour.is_whole or self._is_held or self._start >= limit):
+        sections_left = _SECTIONS_AT_ONCE
+        while sections_left and not (detour.is_whole or self._is_held or self._start >= limit):
+            sections_left -= 1
             end = self._start + detour.missing if detour.missing else _end_of_section(self._waiting, self._start)
             piece = self._waiting[self._start : end]
             if not piece:
@@ -418,7 +421,7 @@ class Connection(asyncio.Protocol):
             detour.feed(piece)
         if detour.is_whole:
             self._deadlines.enter(WORK)
-        elif self._start >= limit:
+        elif self._start >= limit or not sections_left:
             self._ask_again(in_turn=True)
 
     # What ends it

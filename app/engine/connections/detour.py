@@ -4,6 +4,7 @@ It reads no socket and closes none: the connection feeds it what it reads, up to
 when it has answered.
 """
 
+import re
 from asyncio import Transport
 from typing import Any, Protocol
 
@@ -20,6 +21,7 @@ from app.engine.problems import BadRequestError, HeadersTooLargeError, RequestEr
 __all__ = ["Detour", "Owner"]
 
 _VERSIONS = frozenset({"1.0", "1.1"})
+_ABSOLUTE = re.compile(rb"[a-z][a-z0-9+.-]*://([^/?#]*)", re.IGNORECASE)  # start of a target, as it is sent to a proxy
 _UPGRADE_FIELDS = frozenset({b"connection", b"upgrade", b"http2-settings"})
 _FREE_CHUNKS = 1024  # of a body, however small they are
 _BYTES_A_CHUNK = 64  # on average, at least, beyond these: each chunk costs as much time as some hundred bytes
@@ -163,6 +165,7 @@ class Detour(HttpToolsProtocol):
         fields = dict(self.headers)
         self._in_head = False
         _check(self.parser.get_method(), version, self.headers)
+        self._shorten_target()
         if self.parser.should_upgrade():
             return  # it is read again, as if it did not ask for that
         self._head_bytes, self._bytes_between = self._bytes_between, 0
@@ -176,6 +179,17 @@ class Detour(HttpToolsProtocol):
         super().on_headers_complete()
         # Until the body has arrived, an answer is the connection's last.
         self.cycle.keep_alive = False
+
+    def _shorten_target(self) -> None:
+        """Make an absolute target a path, and its authority the one that Host stands for (RFC 9112, 3.2.2)."""
+        absolute = _ABSOLUTE.match(self.url)
+        if absolute is None:
+            return
+        if not (absolute[1].partition(b":")[0] and HOST.fullmatch(absolute[1])):
+            raise BadRequestError("The request's target needs a host and, if need be, a port, and nothing besides.")
+        rest = self.url[absolute.end() :]
+        self.url = rest if rest.startswith(b"/") else b"/" + rest
+        self.headers[:] = [field for field in self.headers if field[0] != b"host"] + [(b"host", absolute[1])]
 
     def on_chunk_header(self) -> None:
         self._chunks += 1

@@ -102,6 +102,16 @@ def body(pieces: Sequence[bytes]) -> Iterable[Message]:
         yield {"type": "http.request", "body": piece, "more_body": number < len(pieces)}
 
 
+@pytest.mark.parametrize("codings", [[b"gzip", b"gzip"], [b"gzip, gzip"], [b"identity", b"gzip"]])
+async def test_content_codings_in_several_fields_are_a_list(dispatcher: Dispatcher, codings: list[bytes]) -> None:
+    headers = [(b"content-encoding", coding) for coding in codings]
+
+    answer = await ask(Front(FastAPIs(), dispatcher), "/echo", headers=headers)
+
+    assert answer.status == 415
+    assert "gzip" in orjson.loads(answer.body)["detail"]
+
+
 @given(st.lists(st.binary(max_size=30), min_size=1, max_size=5), st.booleans(), st.integers(0, MAX_PENDING_BYTES))
 @example(pieces=[b"x" * MAX_BYTES, b""], is_declared=False, waiting=MAX_PENDING_BYTES - MAX_BYTES)
 @example(pieces=[b"x" * MAX_BYTES, b"x"], is_declared=False, waiting=0)

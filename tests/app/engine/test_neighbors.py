@@ -8,20 +8,46 @@ from app.engine.problems import ForeignRequestError
 from app.main import create_app
 from app.settings import Settings
 from tests import drawings
-from tests.reliability.sockets import connect, read_answer
+from tests.reliability.sockets import send
 
 CHECK = Neighbors(["Pages.example"], ["https://friend.example"], frozenset({"/livez"}))
 
 
 @pytest.mark.parametrize(
-    "host", ["localhost", "LOCALHOST:80", "127.0.0.1:8000", "127.8.8.8", "[::1]", "[::1]:8000", "pages.example:1"]
+    "host",
+    [
+        "localhost",
+        "LOCALHOST:80",
+        "localhost:",
+        "localhost.",
+        "localhost.:8000",
+        "127.0.0.1:8000",
+        "127.8.8.8",
+        "[::1]",
+        "[::1]:8000",
+        "pages.example:1",
+        "pages.example.",
+    ],
 )
 def test_the_names_of_this_machine_and_those_of_the_service_are_known(host: str) -> None:
     CHECK.check("GET", "/models", {b"host": host.encode()})
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:8000", "localhost.evil.example", "10.0.0.1", "127.0.0.1.evil", "[::2]"]
+    "host",
+    [
+        "evil.example",
+        "evil.example:8000",
+        "localhost.evil.example",
+        "evil.localhost",
+        "localhost..",
+        "10.0.0.1",
+        "0.0.0.1",
+        "127.0.0.1.evil",
+        "[::2]",
+        ":8000",
+        ".",
+    ],
 )
 def test_a_request_under_another_name_is_refused(host: str) -> None:
     with pytest.raises(ForeignRequestError, match="SOFTMAX_ALLOWED_HOSTS"):
@@ -79,15 +105,27 @@ def test_over_a_socket_a_rebound_name_reads_nothing_and_the_page_of_another_site
         files={"file": ("boot.png", drawings.png(), "image/png")},
         data={"label": "Sandal"},
     )
-    with connect(server) as client:
-        client.sendall(b"POST /predict HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 0\r\n\r\n")
-        predicted = read_answer(client)
+    predicted = [
+        send(server, b"POST %b HTTP/1.1\r\nHost: %b\r\nContent-Length: 0\r\n\r\n" % target).status
+        for target in ((b"/predict", b"evil.example"), (b"http://evil.example/predict", b"localhost"))
+    ]
 
     assert [answer.status_code for answer in (rebound, posted)] == [403, 403]
     assert rebound.json()["title"] == "Request from elsewhere"
-    assert predicted.status == 403
+    assert predicted == [403, 403]
     after = httpx.get(f"{server}/metrics").json()["live"]
     assert after.get("feedback") == before.get("feedback")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/docs", "/openapi.json", "/static/main.js", "/static/swagger-ui/swagger-ui.css", "/metrics", "/review"],
+)
+@pytest.mark.parametrize("method", [b"GET", b"HEAD", b"OPTIONS"])
+def test_under_a_rebound_name_nothing_at_all_is_read(server: str, path: str, method: bytes) -> None:
+    head = b"%b %b HTTP/1.1\r\nHost: evil.example:8000\r\nConnection: close\r\n\r\n" % (method, path.encode())
+
+    assert send(server, head).status == 403
 
 
 async def test_a_preflight_says_what_pages_of_other_origins_may_send() -> None:

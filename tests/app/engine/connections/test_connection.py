@@ -39,6 +39,8 @@ KINDS: tuple[Callable[[str], bytes], ...] = (
     lambda n: post(f"/early?n={n}", LARGE),
     lambda n: post(f"/early?n={n}", LARGE * 4),  # more than uvicorn takes at once
     lambda n: chunked(f"/held?n={n}", *[b"small"] * 100, LARGE * 4),
+    lambda n: chunked(f"/held?n={n}", b"\r\n" * 3000, b"\r\n\r\n" * 300),
+    lambda n: b"\r" + b"\n\r" * 500 + b"\n" + post(f"/echo?n={n}", b"behind many empty lines"),
 )
 SHORT_OF_MEMORY = replace(LIMITS, max_pending_bytes=40_000)  # some have to give way
 PHASES = (Phase.generate, Phase.shrink)
@@ -267,6 +269,23 @@ def test_a_refusal_that_comes_before_the_body_is_not_lost_in_a_reset(head: bytes
         assert wire.lost
 
     assert len(played(play).answers()) == 1
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [chunked("/echo?n=1", b"\r\n" * 30_000), b"\r" + b"\n\r" * 30_000 + b"\n" + request("GET /livez?n=1")],
+    ids=["a body", "a head"],
+)
+def test_what_is_made_of_empty_lines_is_read_in_many_turns(sent: bytes) -> None:
+    async def play(world: World, wire: Wire) -> None:
+        wire.sends(sent[:1])
+        await world.turn(wire)
+        wire.sends(sent[1:])
+        for _ in range(100):
+            await world.turn(wire)
+        assert world.executed == []
+
+    assert [answer.status for answer in played(play).answers()] == [200]
 
 
 def test_between_two_requests_of_a_pipeline_others_have_their_turn() -> None:

@@ -263,9 +263,37 @@ async def test_a_refusal_of_a_head_says_what_it_is_of(fields: list[str]) -> None
 
 
 @pytest.mark.parametrize(
+    ("target", "path", "query"),
+    [
+        (b"http://named.example:80/a/b?c=d", "/a/b", b"c=d"),
+        (b"HTTP://named.example:80/a/b", "/a/b", b""),
+        (b"https://named.example:80", "/", b""),
+        (b"http://named.example:80?c=d", "/", b"c=d"),
+    ],
+)
+@pytest.mark.parametrize("upgrade", [b"", b"Connection: Upgrade\r\nUpgrade: h2c\r\n"])
+async def test_an_absolute_target_is_a_path_and_its_host_is_the_one_that_counts(
+    target: bytes, path: str, query: bytes, upgrade: bytes
+) -> None:
+    application = Application()
+    client = Client(application)
+
+    client.detour.feed(b"GET %b HTTP/1.1\r\nHost: s\r\nA: b\r\n%b\r\n" % (target, upgrade))
+    await settle()
+
+    assert client.told == [f"head of {path}"]
+    assert (application.scope["path"], application.scope["query_string"]) == (path, query)
+    assert sorted(application.scope["headers"]) == [(b"a", b"b"), (b"host", b"named.example:80")]
+
+
+@pytest.mark.parametrize(
     "head",
     [
         b"GET /livez HTTP/1.1\r\n\r\n",
+        b"GET http://a/livez HTTP/1.1\r\n\r\n",
+        b"GET http://b@a/livez HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET http://:80/livez HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET http:///livez HTTP/1.1\r\nHost: a\r\n\r\n",
         b"GET /livez HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
         b"GET /livez HTTP/1.1\r\nHost: a b\r\n\r\n",
         b"GET /livez HTTP/1.1\r\nHost: a/b\r\n\r\n",
