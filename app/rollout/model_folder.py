@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import orjson
+from pydantic import TypeAdapter, ValidationError
 
 from app.classifier import artifact
 from app.classifier.artifact import FILE_NAME, Artifact
@@ -42,6 +43,7 @@ logger = logging.getLogger(__name__)
 CHALLENGER = "challenger"
 PREVIOUS = "previous"
 _MAX_JOURNAL_BYTES = 2**24
+_DECISION = TypeAdapter(Decision)
 
 
 Action = Literal["promotion", "rollback"]
@@ -260,12 +262,15 @@ class ModelFolder:
     def _begun(self) -> Decision | None:
         """The decision that was written down and not ended; None: there is none, or none of ours."""
         try:
-            return Decision(**orjson.loads(read_regular_file(self._journal, _MAX_JOURNAL_BYTES)))
+            return _DECISION.validate_json(read_regular_file(self._journal, _MAX_JOURNAL_BYTES), strict=True)
         except FileNotFoundError:
             return None
-        except (IrregularFileError, IsADirectoryError, ValueError, TypeError) as error:
-            logger.warning("%s is no decision of this service and is removed: %s.", self._journal, error)
-            return None
+        except (IrregularFileError, IsADirectoryError) as error:
+            reason = str(error)
+        except ValidationError as error:
+            reason = error.errors(include_url=False)[0]["msg"]
+        logger.warning("%s is no decision of this service and is removed: %s.", self._journal, reason)
+        return None
 
 
 def _version(decision: Decision) -> str:

@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import json
 import multiprocessing
 import os
 import resource
@@ -252,11 +253,13 @@ def test_files_that_are_links_or_cannot_be_linked_are_copied(
     assert whole_version(tmp_path / "elsewhere") == challenger
 
 
-@pytest.mark.parametrize("what", ["a pipe", "a folder", "too large", "half", "another's", "a list"])
+@pytest.mark.parametrize("what", ["a pipe", "a folder", "too large", "half", "another's", "a list", "of other types"])
 def test_a_journal_that_is_none_stops_nobody(folder: Path, what: str, caplog: pytest.LogCaptureFixture) -> None:
     save_model(folder / PREVIOUS, seed=2)
     before, journal = versions(folder), folder / ".decision.json"
     contents = {"half": '{"time": 1', "another's": '{"time": 1}', "a list": "[1, 2]"}
+    decision = Decision(1.0, "letters", "alice", "promotion", None, digest(folder), digest(folder / PREVIOUS))
+    contents["of other types"] = json.dumps(decision._asdict() | {"to_sha256": ["0"]})
     if what in contents:
         journal.write_text(contents[what])
     else:
