@@ -6,7 +6,7 @@ is no better, it is the one that is right at most half of the time; `log_e_value
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import torch
@@ -60,12 +60,20 @@ class Comparison:
 class Rule:
     """What it takes to be promoted."""
 
-    e_value: float = 20.0  # a challenger that is no better reaches it with a probability of at most 1/20
+    e_value: float = 20.0  # a first challenger that is no better reaches it with a probability of at most 1/20
     labels: int = 500  # least number
     recall_loss: float = 0.05  # most that the recall of a class may fall, below its usual one at most, in shares
     class_labels: int = 30  # of a class, from which on its recall counts
     calibration_loss: float = 0.05  # most by which the calibration error may exceed the champion's
     unusual_share: float = 0.1  # most images that may look unlike the challenger's training images
+
+    def for_challenger(self, number: int) -> "Rule":
+        """The same for the challenger of this number of one champion, from 1: its e-value is `number`² times as large.
+
+        Of however many that are no better, one is promoted with a probability of at most (1 + 1/4 + 1/9 + …) / 20, a
+        twelfth: it is shared out among them beforehand, in parts that get smaller ("alpha spending").
+        """
+        return replace(self, e_value=number**2 * self.e_value)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from app.classifier.artifact import Artifact
 from app.records.database import Database
 from app.records.decisions import Decision, read_decisions, write_decision
 from app.records.errors import RecordsError
-from app.records.pairs import read_pairs
+from app.records.pairs import read_number, read_pairs
 from app.records.windows import read_counts
 from app.rollout.comparison import Evidence, Fall, weigh, without
 from app.rollout.errors import BusyError, RolloutError, UnprovenError
@@ -52,7 +52,15 @@ class Rollouts:
         for known in (champion.trained_on, challenger.trained_on):
             pairs = pairs if known is None else without(pairs, known)
         recalls = {scores.label: scores.recall for scores in champion.metadata.evaluation.classes}
-        return weigh(pairs, champion.metadata.labels, champion.version, challenger.version, usual_recalls=recalls)
+        number = read_number(self._database, name, champion.version, challenger.version)
+        return weigh(
+            pairs,
+            champion.metadata.labels,
+            champion.version,
+            challenger.version,
+            rule=Rule().for_challenger(number),
+            usual_recalls=recalls,
+        )
 
     def fall(self, model: LiveModel) -> Fall | None:
         """Whether a version has fallen below its test accuracy, by all labels of its answers; None: there are none.

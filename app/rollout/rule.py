@@ -29,7 +29,7 @@ def next_step(challenger: Evidence | None, previous: Evidence | None) -> Step:
 
     Args:
         challenger: for the challenger, against the champion; None: there is none.
-        previous: for the version before, against the champion, on the latest labeled images; None: there is none, or
+        previous: for the version before, against the champion, on images since its promotion; None: there is none, or
             it is not to come back. That the champion falls below its test accuracy is no reason to take it back: after
             a shift the best model does.
     """

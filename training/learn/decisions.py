@@ -44,24 +44,25 @@ class Standing(NamedTuple):
         return cls(artifact.load(folder / FILE_NAME), challenger, previous)
 
 
-def consider(name: str, rollouts: Rollouts, standing: Standing, images: Sequence[LabeledImage], window: int) -> Step:
+def consider(name: str, rollouts: Rollouts, standing: Standing, images: Sequence[LabeledImage]) -> Step:
     """What the rule says of the models that stand.
 
     Args:
         name: of the model.
         rollouts: weighs the challenger, by the answers that both gave to the same requests.
         standing: the versions.
-        images: from the records; the latest weigh the version before.
-        window: how many of them.
+        images: from the records; those that were answered since the champion's promotion weigh the version before.
 
     Raises:
         RecordsUnavailableError: the records can't be read.
     """
     champion, challenger, previous = standing
     proven = None if challenger is None else rollouts.evidence(name, champion, challenger)
-    if previous is None or not follows_a_promotion(rollouts.history(name), champion.version):
+    history = rollouts.history(name)
+    if previous is None or not follows_a_promotion(history, champion.version):
         return next_step(proven, None)
-    return next_step(proven, _way_back(champion, previous, images, window))
+    since = [image for image in images if image.time >= history[0].time]
+    return next_step(proven, _way_back(champion, previous, since))
 
 
 def carry_out(name: str, rollouts: Rollouts, step: Step) -> None:
@@ -72,8 +73,9 @@ def carry_out(name: str, rollouts: Rollouts, step: Step) -> None:
         rollouts.roll_back(name, WHO, {"reasons": list(step.reasons)})
 
 
-def _way_back(champion: Artifact, previous: Artifact, images: Sequence[LabeledImage], window: int) -> Evidence:
+def _way_back(champion: Artifact, previous: Artifact, images: Sequence[LabeledImage]) -> Evidence:
+    """By images that only ever become more: the e-value holds at every look, as it would not on the latest of them."""
     known = {digest for one in (champion, previous) if one.trained_on is not None for digest in one.trained_on.tolist()}
     labels = champion.metadata.labels
-    latest = lessons(images, labels, window, known=known).window
-    return compare(Contender.of(champion), Contender.of(previous), latest, labels, right_more_often(_LEAST))
+    fair = lessons(images, labels, len(images), known=known).window
+    return compare(Contender.of(champion), Contender.of(previous), fair, labels, right_more_often(_LEAST))

@@ -82,7 +82,7 @@ class Learner:
         """
         plan, standing = self._plan, Standing.of(self._folder)
         images = read_labeled_images(self._database, plan.name, _MOST_LABELS)
-        step = consider(plan.name, self._rollouts, standing, images, plan.window)
+        step = consider(plan.name, self._rollouts, standing, images)
         if step.action is not None:
             if plan.decides:
                 carry_out(plan.name, self._rollouts, step)

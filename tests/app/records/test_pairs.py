@@ -8,7 +8,7 @@ import pytest
 
 from app.records.answer import Answer, ChallengerAnswer
 from app.records.database import Database
-from app.records.pairs import read_pairs
+from app.records.pairs import read_number, read_pairs
 from app.records.records import Records
 from app.serving.live_model import LiveModel
 from tests.app.records.conftest import Clock, answer_of, label
@@ -69,3 +69,22 @@ def test_the_same_image_counts_once_and_what_is_of_no_class_or_was_chosen_for_re
     pairs = read_pairs(database, live_model.name, live_model.version, CHALLENGER)
 
     assert sorted(pairs.truths) == [0, 1]  # the image that came twice, and the one that was drawn by chance
+
+
+def test_challengers_are_numbered_by_their_first_labeled_answer(
+    records: Records, database: Database, live_model: LiveModel, clock: Clock
+) -> None:
+    answers = [answer(0, 1, version) for version in ("a", "a", "b", "never labeled", "c")]
+    for number, one in enumerate(answers):
+        clock.now += 1
+        records.answered(live_model, [one], [image(number)], checked=True)
+    records.writer.write()
+    records.tell([label(answers[number].id, LABELS[0]) for number in (1, 2, 4)], LABELS)
+
+    numbers = {
+        version: read_number(database, live_model.name, live_model.version, version)
+        for version in ("a", "b", "c", "never labeled", "new")
+    }
+
+    assert numbers == {"a": 1, "b": 2, "c": 3, "never labeled": 4, "new": 4}
+    assert read_number(database, live_model.name, "another champion", "c") == 1

@@ -102,6 +102,13 @@ def test_of_ten_thousand_equal_challengers_looked_at_after_every_label_one_in_tw
     assert promoted > 0.01  # a rule that nothing passes would be no rule
 
 
+def test_of_all_challengers_of_one_champion_together_one_in_twelve_is_promoted_at_most() -> None:
+    rules = [Rule().for_challenger(number) for number in range(1, 10_000)]
+
+    assert rules[0] == Rule()
+    assert sum(1 / rule.e_value for rule in rules) < 1 / 12
+
+
 def test_a_better_challenger_is_promoted_soon() -> None:
     generator = torch.Generator().manual_seed(23)
     needed = thresholds(800)

@@ -78,6 +78,23 @@ def test_with_evidence_the_challenger_is_promoted_and_the_row_has_it(
     assert (row.who, row.action) == ("the rule", "promotion")
 
 
+@pytest.mark.parametrize(("only_challenger", "proven"), [(46, False), (60, True)])
+def test_the_second_challenger_of_a_champion_needs_four_times_the_evidence(
+    rollouts: Rollouts, folder: Path, tmp_path: Path, only_challenger: int, *, proven: bool
+) -> None:
+    save_model(folder / CHALLENGER, seed=2)
+    tell(folder, tmp_path, only_challenger=20, only_champion=20, both=500)
+    save_model(folder / CHALLENGER, seed=3)
+    tell(folder, tmp_path, only_challenger=only_challenger, only_champion=20, both=500)
+    champion, challenger = (LiveModels(folder.parent).versions("letters")[role] for role in ("champion", "challenger"))
+
+    evidence = rollouts.evidence("letters", champion, challenger)
+
+    assert evidence["needed"] == 80
+    assert evidence["e_value"] > 20
+    assert evidence["enough"] is proven
+
+
 def test_a_challenger_that_is_worse_is_not_promoted(rollouts: Rollouts, folder: Path, tmp_path: Path) -> None:
     save_model(folder / CHALLENGER, seed=2)
     tell(folder, tmp_path, only_challenger=20, only_champion=60, both=500)

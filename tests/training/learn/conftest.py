@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -74,7 +75,7 @@ class Recorder:
     def __init__(self, models: Path, url: str) -> None:
         self._model = models / NAME / artifact.FILE_NAME
         self._url = url
-        self._clock = Clock()
+        self.clock = Clock(time.time())
 
     def __call__(self, told: Split, source: str = "returns") -> None:
         champion = LiveModel(NAME, artifact.load(self._model))
@@ -83,14 +84,14 @@ class Recorder:
         answers = [Answer(new_answer_id(), row.index(max(row)), max(row), row) for row in rows]
         answers = self._beside(answers, images)
         labels = champion.metadata.labels
-        with closing(Records(self._url, "images", clock=self._clock)) as records:
+        with closing(Records(self._url, "images", clock=self.clock)) as records:
             for answer, image in zip(answers, images, strict=True):
-                self._clock.now += 1
+                self.clock.now += 1
                 records.answered(champion, [answer], [image], checked=True)
             records.writer.write()
             records.tell(
                 [
-                    label(answer.id, labels[class_id], source, self._clock.now)
+                    label(answer.id, labels[class_id], source, self.clock.now)
                     for answer, class_id in zip(answers, told.class_ids.tolist(), strict=True)
                 ],
                 labels,

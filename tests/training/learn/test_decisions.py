@@ -74,6 +74,21 @@ def test_a_version_that_is_worse_than_the_one_before_is_taken_back_and_that_once
     assert decisions(records_url) == [("rollback", "the rule"), ("promotion", "somebody")]
 
 
+def test_what_was_answered_before_the_promotion_takes_nothing_back(
+    record: Recorder, learn: Learn, models: Path, records_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOFTMAX_PROMOTE", "auto")
+    promote_another(models, records_url, noise=0.3)
+    promoted = version(models)
+    record.clock.now -= 86_400
+    record(drawn(280, 5))
+
+    look = learn()
+
+    assert look["outcome"] == "nothing"
+    assert version(models) == promoted
+
+
 def test_a_fall_that_the_version_before_would_not_mend_takes_nothing_back(
     record: Recorder, learn: Learn, models: Path, records_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
