@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
+from time import monotonic
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
@@ -43,6 +44,7 @@ class Database:
         self._lock = Lock()
         self._engine: Engine | None = None
         self._file: _FileIdentity | None = None
+        self._failure: tuple[float, Exception] | None = None  # the last one to open it, and when
 
     def __str__(self) -> str:
         return self._url.render_as_string(hide_password=True) if self._path is None else str(self._path)
@@ -112,7 +114,10 @@ class Database:
             connection.exec_driver_sql(f"{start} VALUES {rows} {end}", some)
 
     def _open(self) -> Engine:
+        began = monotonic()
         with self._lock:
+            if self._failure is not None and self._failure[0] >= began:
+                raise self._failure[1]  # of the one that tried while this one waited: it need not wait as long again
             if self._engine is not None and self._path is not None and _identity(self._path) != self._file:
                 self._engine.dispose()  # the file was moved away, or another put in its place
                 self._engine = None
@@ -120,8 +125,9 @@ class Database:
                 engine = _sqlite(self._url, self._path) if self._path is not None else _postgresql(self._url)
                 try:
                     _make_tables(engine)
-                except BaseException:
+                except Exception as error:
                     engine.dispose()
+                    self._failure = monotonic(), error
                     raise
                 self._engine = engine
                 self._file = None if self._path is None else _identity(self._path)

@@ -2,12 +2,13 @@
 
 import os
 import resource
+import socket
 import sqlite3
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -230,6 +231,49 @@ def test_a_server_that_goes_away_and_comes_back_has_everything_afterwards(
         assert records.tell([label(first)], LABELS).joined == 1
         assert rows(records.database) == 2
         assert of_all_time(records, live_model)["answers"] == 2
+
+
+def test_who_waits_while_another_tries_to_reach_the_server_in_vain_need_not_try_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("app.records.database._SECONDS_TO_WAIT", 1)
+    refused: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as server, server_that_says_nothing(server) as connections:
+        database = Database(f"postgresql://softmax@127.0.0.1:{server.getsockname()[1]}/none")
+
+        def read() -> None:
+            try:
+                with database.reading():
+                    pass
+            except RecordsUnavailableError as error:
+                refused.append(str(error))
+
+        threads = [threading.Thread(target=read) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    assert len(refused) == 6
+    assert len(connections) < 6
+
+
+@contextmanager
+def server_that_says_nothing(server: socket.socket) -> Iterator[list[socket.socket]]:
+    connections: list[socket.socket] = []
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                connections.append(server.accept()[0])
+
+    thread = threading.Thread(target=accept)
+    thread.start()
+    yield connections
+    server.shutdown(socket.SHUT_RDWR)
+    thread.join()
+    for connection in connections:
+        connection.close()
 
 
 def test_the_password_of_a_server_is_never_told() -> None:
