@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -75,7 +74,7 @@ class Recorder:
     def __init__(self, models: Path, url: str) -> None:
         self._model = models / NAME / artifact.FILE_NAME
         self._url = url
-        self.clock = Clock(time.time())
+        self.clock = Clock()
 
     def __call__(self, told: Split, source: str = "returns") -> None:
         champion = LiveModel(NAME, artifact.load(self._model))

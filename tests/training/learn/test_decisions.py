@@ -1,5 +1,6 @@
 """What `learn` decides about the models that stand: said by default, done where SOFTMAX_PROMOTE=auto."""
 
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -60,6 +61,7 @@ def test_a_version_that_is_worse_than_the_one_before_is_taken_back_and_that_once
 ) -> None:
     first = version(models)
     promote_another(models, records_url, noise=0.3)
+    record.clock.now = time.time()
     record(drawn(400, 5))
 
     said = learn()
@@ -80,7 +82,7 @@ def test_what_was_answered_before_the_promotion_takes_nothing_back(
     monkeypatch.setenv("SOFTMAX_PROMOTE", "auto")
     promote_another(models, records_url, noise=0.3)
     promoted = version(models)
-    record.clock.now -= 86_400
+    record.clock.now = time.time() - 86_400
     record(drawn(280, 5))
 
     look = learn()
@@ -95,6 +97,7 @@ def test_a_fall_that_the_version_before_would_not_mend_takes_nothing_back(
     monkeypatch.setenv("SOFTMAX_PROMOTE", "auto")
     promote_another(models, records_url, noise=0.001)
     promoted = version(models)
+    record.clock.now = time.time()
     record(lit(drawn(320, 5)))
 
     look = learn()
