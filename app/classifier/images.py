@@ -60,6 +60,9 @@ with warnings.catch_warnings():  # torch warns once of memory that it must not w
 
 _INVERTED = bytes(range(255, -1, -1))
 
+# What phones and pages have instead, by the brand that stands after the first eight bytes of its file.
+_FOREIGN = {b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIC", b"msf1": "HEIC", b"avif": "AVIF", b"avis": "AVIF"}
+
 MAX_PIXELS = 16_000_000  # take 64 MB as RGBA
 
 # Formats that Pillow reads otherwise than browsers do, or whose metadata it trips over.
@@ -129,6 +132,11 @@ def _decoder(content: bytes, name: str) -> type[ImageFile.ImageFile]:
     for accepts, decoder in zip(_ACCEPTS, _DECODERS, strict=True):
         if accepts is None or accepts(signature) is True:
             return decoder
+    if not content:
+        raise NotAnImageError(f"{name} is empty.")
+    foreign = _FOREIGN.get(content[8:12]) if content[4:8] == b"ftyp" else None
+    if foreign:
+        raise NotAnImageError(f"{name} is {foreign}, which is not read; save it as JPEG or PNG.")
     raise NotAnImageError(f"{name} is not an image in a format that is read; send one of {FORMAT_NAMES}.")
 
 

@@ -173,6 +173,15 @@ def test_formats_that_are_not_read_are_refused_by_their_names(server: str, conte
     assert_refused(post(server, "/predict", content, b"image/png"), 415, "PNG, JPEG, BMP, GIF, WebP, TIFF, PPM")
 
 
+@pytest.mark.parametrize(("brand", "name"), [(b"heic", "HEIC"), (b"mif1", "HEIC"), (b"avif", "AVIF")])
+def test_what_phones_take_instead_is_refused_with_what_to_do(server: str, brand: bytes, name: str) -> None:
+    content = b"\0\0\0\x18ftyp" + brand + bytes(100)
+
+    answer = post(server, "/predict", content, b"image/*")
+
+    assert_refused(answer, 415, f"is {name}, which is not read; save it as JPEG or PNG.")
+
+
 @pytest.mark.parametrize("file_format", ["PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM"])
 def test_a_file_cut_or_damaged_anywhere_is_classified_or_refused(server: str, file_format: str) -> None:
     whole = drawings.encode(drawings.ankle_boot(), file_format)
