@@ -55,7 +55,7 @@ def show_start(
         note(f"note: {warning}")
     if as_json:
         images = {"train": len(train), "validation": len(data.train) - len(train), "test": len(data.test)}
-        left_out = [asdict(one) for one in data.left_out]
+        left_out = [asdict(one) | {"count": one.count} for one in data.left_out]
         print_json("start", {**machine, "images": images, "left_out": left_out, "warnings": data.warnings()})
 
 

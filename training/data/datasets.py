@@ -14,13 +14,25 @@ from training.names import apart, counted, visible
 __all__ = ["Dataset", "LeftOut", "check", "check_class_ids", "digests", "is_text"]
 
 
+_NAMED = 3  # files of one class and reason that are named where people read it
+
+
 @dataclass(frozen=True, slots=True)
 class LeftOut:
     """Files that were not used."""
 
     label: str
     reason: str
-    count: int
+    files: tuple[str, ...]  # their names, as a terminal may show them
+
+    @property
+    def count(self) -> int:
+        return len(self.files)
+
+    def named(self) -> str:
+        """The names of the files, or of the first of many."""
+        more = [f"{self.count - _NAMED:,} more"] if self.count > _NAMED else []
+        return ", ".join([*self.files[:_NAMED], *more])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,7 +67,9 @@ class Dataset:
         if count:
             total = count + len(self.train) + len(self.test)
             share = f", {count / total:.0%} of all" if count > total / 10 else ""
-            shown = "; ".join(f"{one.count} of {names[one.label]!r}: {one.reason}" for one in self.left_out)
+            shown = "; ".join(
+                f"{one.count} of {names[one.label]!r}: {one.reason} ({one.named()})" for one in self.left_out
+            )
             found.append(f"Left out: {count} of {counted(total, 'file')}{share}: {shown}.")
         return found
 

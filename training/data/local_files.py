@@ -8,7 +8,7 @@ Either may lie in two sub-folders, `train` and `test`; else a test set is split 
 
 import json
 import stat
-from collections import Counter
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -151,7 +151,7 @@ def _read_images(
     images: list[bytes] = []
     class_ids: list[int] = []
     names: list[str] = []
-    failures: Counter[tuple[str, str]] = Counter()
+    failures: dict[tuple[str, str], list[str]] = defaultdict(list)
     first = ""
     for class_id, label in enumerate(labels):
         for file in _entries(folder / label) if (folder / label).is_dir() else []:
@@ -160,18 +160,20 @@ def _read_images(
                 class_ids.append(class_id)
                 names.append(file.name)
             except (ImageError, OSError) as error:
-                failures[label, "a folder" if file.is_dir() else _REASONS.get(type(error), "can't be read")] += 1
+                reason = "a folder" if file.is_dir() else _REASONS.get(type(error), "can't be read")
+                failures[label, reason].append(visible(file.name))
                 first = first or str(error)
     if failures and not skip_unreadable:
-        sizes = sum(count for (_, reason), count in failures.items() if reason == _REASONS[WrongSizeError])
+        count = sum(map(len, failures.values()))
+        sizes = sum(len(files) for (_, reason), files in failures.items() if reason == _REASONS[WrongSizeError])
         advice = f"--resize fits those of another size ({sizes}) into 28×28; " if sizes else ""
         raise DataError(
-            f"{failures.total()} of {failures.total() + len(images)} files can't be used; {advice}"
+            f"{count} of {count + len(images)} files can't be used; {advice}"
             f"--skip-unreadable leaves files out. The first: {first}"
         )
     if not images:
         raise DataError(f"{folder} has no images that can be used.")
-    left_out = [LeftOut(label, reason, count) for (label, reason), count in sorted(failures.items())]
+    left_out = [LeftOut(label, reason, tuple(files)) for (label, reason), files in sorted(failures.items())]
     return Split(stack(images).view(-1, PIXELS), torch.tensor(class_ids, dtype=torch.int64), tuple(names)), left_out
 
 

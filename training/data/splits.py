@@ -124,10 +124,10 @@ def split_off(
             if not 0 < taken < count:
                 name = labels[class_id] if class_id < len(labels) else str(class_id)
                 if option == "--validation":
-                    advice = "--validation 0 keeps none apart"
+                    noun, advice = "training image", "--validation 0 keeps none apart"
                 else:
-                    advice = f"{option} 0.5 takes half" if count > 1 else "add some"
-                found = f"the class {name!r} has {counted(count, 'image')}"
+                    noun, advice = "image", f"{option} 0.5 takes half" if count > 1 else "add some"
+                found = f"the class {name!r} has {counted(count, noun)}"
                 raise DataError(f"{found}, too few for {option} {share:g} of them; {advice}.")
             members = (class_ids == class_id).nonzero().flatten()
             chosen[members[torch.randperm(count, generator=generator)[:taken]]] = True

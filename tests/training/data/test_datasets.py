@@ -167,7 +167,7 @@ def test_where_images_are_few_the_error_says_which_share_will_do(tmp_path: Path)
 
     with pytest.raises(DataError, match=r"the class 'ex' has 2 images, .*; --test-size 0\.5 takes half\."):
         load(f"folder:{tmp_path}")
-    with pytest.raises(DataError, match=r"the class 'ex' has 2 images, .*; --validation 0 keeps none apart\."):
+    with pytest.raises(DataError, match=r"the class 'ex' has 2 training images, .*; --validation 0 keeps none apart\."):
         split_off(make_split(4, class_count=2), 0.05, ("ex", "why"))
 
 
@@ -199,9 +199,22 @@ def test_what_was_left_out_is_told_by_class_and_reason(tmp_path: Path) -> None:
 
     data = load(f"folder:{tmp_path}", skip_unreadable=True)
 
-    assert data.left_out == (LeftOut("ex", "damaged", 1), LeftOut("why", "not 28×28", 2))
+    assert data.left_out == (
+        LeftOut("ex", "damaged", ("broken.png",)),
+        LeftOut("why", "not 28×28", ("large0.png", "large1.png")),
+    )
     [warning] = data.warnings()
-    assert warning == "Left out: 3 of 23 files, 13% of all: 1 of 'ex': damaged; 2 of 'why': not 28×28."
+    assert warning == (
+        "Left out: 3 of 23 files, 13% of all: 1 of 'ex': damaged (broken.png); 2 of 'why': not 28×28 (large0.png, "
+        "large1.png)."
+    )
+
+
+def test_of_many_files_that_are_left_out_the_first_are_named() -> None:
+    few, many = (LeftOut("ex", "damaged", tuple(f"{number}.png" for number in range(count))) for count in (3, 5))
+
+    assert few.named() == "0.png, 1.png, 2.png"
+    assert many.named() == "0.png, 1.png, 2.png, 2 more"
 
 
 def test_images_of_any_size_are_read_as_the_service_reads_them(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_a_share_of_nothing_leaves_all() -> None:
 
 
 def test_a_class_that_is_too_small_to_split_is_named() -> None:
-    with pytest.raises(DataError, match="the class 'a' has 4 images, too few"):
+    with pytest.raises(DataError, match="the class 'a' has 4 training images, too few"):
         split_off(make_split(40), 0.1, LABELS)
 
 
