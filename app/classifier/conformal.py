@@ -11,11 +11,12 @@ on average; Angelopoulos & Bates, A Gentle Introduction to Conformal Prediction 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import torch
 from torch import Tensor
 
-__all__ = ["ConformalScores"]
+__all__ = ["ConformalScores", "least_images"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,6 +57,16 @@ class ConformalScores:
         return likeliest | (probabilities >= self._least_probability(coverage))
 
     def _least_probability(self, coverage: float) -> float:
-        count = len(self.probabilities)
-        rank = math.ceil((count + 1) * coverage)  # of the score, smallest first: of p, largest first
-        return self.probabilities[count - rank].item() if rank <= count else 0
+        images = len(self.probabilities)
+        rank = _rank(images, coverage)
+        return self.probabilities[images - rank].item() if rank <= images else 0
+
+
+def least_images(coverage: float) -> int:
+    """How many calibration images it takes before a set may have less than all classes; `coverage` is below 1."""
+    return next(images for images in count(1) if _rank(images, coverage) <= images)
+
+
+def _rank(images: int, coverage: float) -> int:
+    """Which calibration image's score decides: counted from the smallest score, or the largest p."""
+    return math.ceil((images + 1) * coverage)

@@ -62,7 +62,11 @@ class ImageOptions(FittingOptions):
     )
     pixels: bool = Field(default=False, description="also return the 28×28 pixels that the model saw")
     coverage: float | None = Field(
-        None, ge=0.5, le=0.999, description="also return the smallest set of labels that holds the truth this likely"
+        None,
+        ge=0.5,
+        le=0.999,
+        description="also return the smallest set of labels that holds the truth this likely: all labels, where the "
+        "model had fewer than coverage / (1 - coverage) validation images",
     )
 
 

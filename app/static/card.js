@@ -26,6 +26,7 @@ export function showCard({ name, version, metadata }, feedback, windows) {
   showConfusion(metadata.labels, evaluation.confusion_matrix);
   element("sets").hidden = evaluation.coverages.length === 0;
   element("coverages").replaceChildren(...evaluation.coverages.map(coverageRow));
+  element("sets-whole").hidden = evaluation.coverages.every(({ mean_set_size }) => mean_set_size < metadata.labels.length);
 }
 
 export function showTemplates(weights) {

@@ -6,7 +6,7 @@ import { drawGray } from "./maps.js";
 const element = (id) => document.getElementById(id);
 const NONE = "none of these";
 const REASONS = {
-  "smallest margin": "The model hesitates between two classes.",
+  "smallest margin": "Of those that wait, the model is least sure between two classes here.",
   "largest prediction set": "It could be of many classes.",
   "unlike the training images": "It is unlike the training images.",
   "drawn by chance": "Drawn by chance, for a fair accuracy.",
@@ -65,9 +65,9 @@ export class Review {
     const ranked = [...this.#labels].sort((one, other) => image.probabilities[other] - image.probabilities[one]);
     const likeliest = new Set(ranked.slice(0, 3));
     element("review-likeliest").replaceChildren(...ranked.slice(0, 3).map((label) => this.#button(label, image)));
-    element("review-others").replaceChildren(
-      ...this.#labels.filter((label) => !likeliest.has(label)).map((label) => this.#button(label)),
-    );
+    const others = this.#labels.filter((label) => !likeliest.has(label));
+    element("review-others-title").hidden = others.length === 0;
+    element("review-others").replaceChildren(...others.map((label) => this.#button(label)));
   }
 
   #button(label, image) {

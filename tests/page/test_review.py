@@ -9,16 +9,21 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from app.classifier import artifact
+from app.classifier.metadata import CoverageScores
 from tests.conftest import LABELS, make_metadata, make_model, running_server
 from tests.drawings import noise, png
-from tests.page.conftest import wait_until
+from tests.page.conftest import PARTS, wait_until
 
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server that keeps images."""
+    """A server that keeps images, with a model of three classes, whose prediction sets have them all, beside."""
     folder = tmp_path_factory.mktemp("models")
     artifact.save(folder / "fashion-mnist" / artifact.FILE_NAME, make_model(), make_metadata())
+    parts = make_metadata("parts", PARTS)
+    whole = CoverageScores(coverage=0.95, measured_coverage=1.0, mean_set_size=len(PARTS))
+    parts = parts.model_copy(update={"evaluation": parts.evaluation.model_copy(update={"coverages": (whole,)})})
+    artifact.save(folder / "parts" / artifact.FILE_NAME, make_model(PARTS), parts)
     with running_server(folder, SOFTMAX_RECORD="images") as url:
         yield url
 
@@ -42,11 +47,11 @@ def images(recording: str) -> list[dict[str, Any]]:
     return to_review(recording)
 
 
-def open_review(browser: Browser, url: str, width: int = 1280, scheme: Any = "light") -> Page:
+def open_review(browser: Browser, url: str, width: int = 1280, scheme: Any = "light", path: str = "/#review") -> Page:
     context = browser.new_context(base_url=url, viewport={"width": width, "height": 900}, color_scheme=scheme)
     context.set_default_timeout(10_000)
     page = context.new_page()
-    page.goto("/#review")
+    page.goto(path)
     page.wait_for_selector("#review-likeliest button")
     return page
 
@@ -94,6 +99,26 @@ def test_the_image_its_reason_and_the_three_likeliest_are_shown(
     assert page.locator("#review-others button").count() == 7
     assert page.inner_text("#review-reason") != ""
     page.context.close()
+
+
+def test_where_the_three_likeliest_are_all_no_others_are_announced(browser: Browser, recording: str) -> None:
+    httpx.post(f"{recording}/predict?model=parts", files={"file": png(noise(0))})
+    wait_until(lambda: bool(httpx.get(f"{recording}/review?model=parts").json()["images"]))
+
+    page = open_review(browser, recording, path="/?model=parts#review")
+
+    assert page.locator("#review-likeliest button").count() == 3
+    assert not page.is_visible("#review-others-title")
+    page.context.close()
+
+
+def test_sets_of_all_labels_are_said_to_say_nothing(browser: Browser, recording: str) -> None:
+    page = browser.new_page(base_url=recording)
+    for model, said in (("parts", True), ("fashion-mnist", False)):
+        page.goto(f"/?model={model}")
+        expect(page.locator("#origin")).to_contain_text(model)
+        assert page.is_visible("#sets-whole") == said
+    page.close()
 
 
 def test_the_tabs_lead_there_and_back_and_a_click_labels(

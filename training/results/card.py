@@ -8,6 +8,7 @@ from typing import Any
 import torch
 import yaml
 
+from app.classifier.conformal import least_images
 from app.classifier.metadata import Evaluation, Learned, Metadata
 from app.classifier.preparation import Preparation
 from training.data.datasets import Dataset, LeftOut
@@ -151,7 +152,22 @@ def _coverages(evaluation: Evaluation) -> str:
         for scores in evaluation.coverages
     ]
     head = ["| `?coverage=` | sets that hold the truth | mean classes in a set |", "| --- | --- | --- |"]
-    return "\n".join([*head, *rows, "", ""])
+    return "\n".join([*head, *rows, "", *_empty_promises(evaluation), ""])
+
+
+def _empty_promises(evaluation: Evaluation) -> list[str]:
+    """What to know of sets that always have all classes: they say nothing."""
+    all_classes = len(evaluation.classes)
+    needed = [
+        f"{scores.coverage:g} takes at least {least_images(scores.coverage)}"
+        for scores in evaluation.coverages
+        if scores.mean_set_size == all_classes
+    ]
+    return (
+        [f"A set of all {all_classes} classes says nothing. Validation images: {', '.join(needed)}.", ""]
+        if needed
+        else []
+    )
 
 
 def _classes(evaluation: Evaluation, data: Dataset) -> str:

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from app.classifier import artifact
-from app.classifier.conformal import ConformalScores
+from app.classifier.conformal import ConformalScores, least_images
 from app.classifier.errors import ModelFileError
 from tests.conftest import make_metadata, make_model
 
@@ -60,6 +60,13 @@ def test_too_few_scores_for_a_coverage_give_all_classes() -> None:
     conformal = ConformalScores(torch.tensor([0.5, 0.9]))
 
     assert conformal.class_ids([1.0, 0.0, 0.0], 0.9) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("coverage", "images"), [(0.5, 1), (0.9, 9), (0.95, 19), (0.99, 99), (0.999, 999)])
+def test_so_many_images_are_needed_for_less_than_all_classes(coverage: float, images: int) -> None:
+    assert least_images(coverage) == images
+    for count, classes in ((images - 1, 2), (images, 1)):
+        assert len(ConformalScores(torch.full((count,), 0.9)).class_ids([0.95, 0.05], coverage)) == classes
 
 
 def test_the_model_file_keeps_them(tmp_path: Path) -> None:

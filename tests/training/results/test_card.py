@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from app.classifier.metadata import Metadata
+from app.classifier.metadata import CoverageScores, Metadata
 from app.classifier.preparation import Preparation
 from tests.conftest import make_metadata
 from tests.training.conftest import make_split
@@ -69,12 +69,30 @@ def test_there_is_no_licence_unless_one_is_given() -> None:
 
 def test_what_was_left_out_and_done_to_the_images_is_said() -> None:
     metadata = make_metadata().model_copy(update={"preparation": Preparation(resize=True)})
-    data = replace(dataset(metadata.labels), left_out=(LeftOut("Bag", "damaged", 3),))
+    data = replace(dataset(metadata.labels), left_out=(LeftOut("Bag", "damaged", ("a.png", "b.png", "c.png")),))
 
     text = card(metadata, data)
 
     assert "| files left out | 3 of 123 (3 of Bag: damaged) |" in text
     assert "| pixels | 28×28 grayscale / 255, fitted into 28×28 |" in text
+
+
+def test_sets_of_all_classes_are_said_to_say_nothing() -> None:
+    metadata = make_metadata()
+    count = len(metadata.labels)
+    coverages = tuple(
+        CoverageScores(coverage=coverage, measured_coverage=1.0, mean_set_size=size)
+        for coverage, size in ((0.9, 1.5), (0.95, count), (0.99, count))
+    )
+    evaluation = metadata.evaluation.model_copy(update={"coverages": coverages})
+
+    text = card(metadata.model_copy(update={"evaluation": evaluation}), dataset(metadata.labels))
+
+    said = (
+        f"A set of all {count} classes says nothing. Validation images: 0.95 takes at least 19, 0.99 takes at least 99."
+    )
+    assert f"\n\n{said}\n\n" in text
+    assert "says nothing" not in card(make_metadata(), dataset(metadata.labels))
 
 
 @pytest.mark.parametrize("command", ["fit", "fit ```x```", "fit --out 'a````b'"])
