@@ -32,6 +32,7 @@ __all__ = ["cli"]
 cli = typer.Typer()
 
 _UNREADABLE = 2  # exit code
+_ENDLESS = 100_000  # columns of a line: a terminal wraps what is too long for it, and a name that is copied stays whole
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="image files")]
 ModelName = Annotated[str | None, typer.Option("--model", help="name of the model", show_default="the default model")]
@@ -143,7 +144,7 @@ class _Images:
     def finish(self, table: Table | None) -> None:
         """Print the table, and end with the exit code that the files deserve."""
         if table is not None and table.row_count:
-            Console(markup=False, highlight=False).print(table)
+            Console(markup=False, highlight=False, width=_ENDLESS).print(table)
         if self._unreadable:
             raise typer.Exit(_UNREADABLE)
 

@@ -61,6 +61,16 @@ def test_the_table_shows_each_file_and_its_label(command: str, boot: Path, model
     assert str(boot) in result.stdout
 
 
+@pytest.mark.parametrize("command", ["predict", "explain"])
+def test_a_long_file_name_stays_whole_on_a_narrow_terminal(command: str, tmp_path: Path, models_dir: Path) -> None:
+    boot = tmp_path / ("a photograph of boots " * 6 + ".png")
+    boot.write_bytes(png())
+
+    result = CliRunner(env={"COLUMNS": "80"}).invoke(cli, [command, str(boot), "--models-dir", str(models_dir)])
+
+    assert str(boot) in result.stdout
+
+
 def test_a_file_that_cannot_be_read_is_named_and_the_others_are_answered(boot: Path, models_dir: Path) -> None:
     text = boot.parent / "notes.txt"
     text.write_text("no image")
