@@ -79,7 +79,7 @@ bench-serving: .venv/dev.done ## measure the service next to other servers, half
 bench-queueing: .venv/dev.done ## simulate queues, and set the real server beside them (ARGS="--measure")
 	$(bin)/python -m benchmarks.queueing $(ARGS)
 
-loop: .venv/dev.done ## live through a shift: serve, learn, promote, two minutes (ARGS="--picture docs/loop.png")
+loop: .venv/dev.done ## live through a shift: serve, learn, promote, in a minute (ARGS="--picture docs/loop.png")
 	$(bin)/python -m benchmarks.loop $(ARGS)
 
 constraints: ## write constraints.txt anew, from the newest versions that fit pyproject.toml
