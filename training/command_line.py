@@ -36,8 +36,6 @@ from training.fitting.recipes import ClassWeights, Recipe, Schedule
 from training.fitting.sweep import grid, rank
 from training.interruptions import Interruption, interruptible
 from training.jobs import Job
-from training.learn import command
-from training.learn.learner import Plan
 from training.results.evaluation import evaluate as measure
 from training.results.unseen import unseen_images
 
@@ -234,6 +232,10 @@ def learn(
     """
     if not leads():
         return  # of processes that torchrun started; learning is one process's work
+    # They bring the database, which no other command needs.
+    from training.learn import command  # noqa: PLC0415
+    from training.learn.learner import Plan  # noqa: PLC0415
+
     if once and every is not None:
         raise RecipeError("--once and --every exclude each other.")
     settings = command.settings(models_dir)
@@ -307,7 +309,8 @@ def _fit_command(job: Job) -> list[str]:
 
 def run(name: str) -> None:
     """Do what the arguments say, as a program of this name; exit with 2 and one sentence where that fails."""
-    gc.freeze()  # what is imported stays: no collection walks it, nor does the one at the end
+    gc.freeze()  # no later collection walks what has been imported, nor does the one at the end
+    gc.enable()
     sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - closed by the caller
     sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     if isinstance(sys.stdout, TextIOWrapper):

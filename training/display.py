@@ -76,8 +76,9 @@ def show_saved(folder: Path, version: str, measured: Measured, *, as_json: bool)
         note(f"It answers nobody yet: `python -m app promote {name}` puts it into service, once labels show that it is")
         note(f"better or with --force, and `python -m app rollback {name}` brings back the one before.")
     else:
-        models = "" if folder.parent == Path("models") else f" --models-dir {in_shell([str(folder.parent)])}"
-        note(f"`python -m app{models}` serves it, beside what else is there, under ?model={quote(folder.name)}.")
+        place = folder if folder.name == model_name(folder) else folder.resolve()  # of `.`, say
+        models = "" if place.parent == Path("models") else f" --models-dir {in_shell([str(place.parent)])}"
+        note(f"`python -m app{models}` serves it, beside what else is there, under ?model={quote(place.name)}.")
     sys.stdout.write(f"test accuracy {evaluation.accuracy:.4f} (95 % interval {low:.4f} to {high:.4f})\n")
 
 

@@ -47,7 +47,7 @@ class Evaluation(_Record):
         default=None, min_length=15, max_length=15, description="samples by confidence, in 15 equal bins"
     )
     coverages: tuple[CoverageScores, ...] = Field(default=(), description="how well prediction sets hold the truth")
-    flagged_share: Share | None = Field(default=None, description="samples that the input guard warns of")
+    flagged_share: Share | None = Field(default=None, description="share of the samples that are warned of")
     inverted_flagged_share: Share | None = Field(default=None, description="the same, of the samples inverted")
     classes: tuple[ClassScores, ...] = Field(description="each class, in the order of class_id")
     confusion_matrix: tuple[tuple[NonNegativeInt, ...], ...] = Field(

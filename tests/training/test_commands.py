@@ -50,7 +50,7 @@ def test_fit_calibrates_on_the_validation_images(training: CommandLine, data_dir
     assert [scores.coverage for scores in evaluation.coverages] == [0.9, 0.95, 0.99]
     for scores in evaluation.coverages:
         assert f"| {scores.coverage} | {scores.measured_coverage:.4f} | {scores.mean_set_size:.2f} |" in card
-    assert f"flags | {100 * (evaluation.flagged_share or 0):.2f} %;" in card
+    assert f"are warned of | {100 * (evaluation.flagged_share or 0):.2f} %;" in card
 
 
 def test_without_validation_images_there_is_no_calibration(
@@ -406,6 +406,18 @@ def test_an_interrupted_fit_goes_on(
     assert epochs == [4, 5, 6]
     one, other = (artifact.load(tmp_path / name / artifact.FILE_NAME).model for name in ("undisturbed", "m"))
     assert torch.equal(one.weight, other.weight)
+
+
+def test_a_folder_named_by_dots_is_served_by_its_name(
+    training: CommandLine, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "garments" / "inner").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "garments" / "inner")
+
+    result = training("fit", "--data-dir", data_dir, "--out", "..", "--epochs", "1")
+
+    assert f"`python -m app --models-dir {tmp_path}` serves it" in result.stderr
+    assert "?model=garments." in result.stderr
 
 
 def test_a_last_seed_out_of_range_is_refused_before_anything_is_read(training: CommandLine, tmp_path: Path) -> None:

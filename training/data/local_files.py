@@ -11,6 +11,7 @@ import stat
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
+from zipfile import is_zipfile
 
 import numpy as np
 import torch
@@ -38,6 +39,7 @@ __all__ = ["load_folder", "load_npy"]
 _Array = np.ndarray[tuple[int, ...], np.dtype[np.generic]]
 
 _MAX_CLASSES = 20_000  # as many as a model file may have
+_MAX_BYTES = 2**28  # of an image file: twice what the most pixels that are decoded take, unpacked
 _PARTS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval", "evaluation"}
 _REASONS: dict[type[Exception], str] = {
     NotAnImageError: "not an image",
@@ -183,9 +185,12 @@ def _content(file: Path) -> bytes:
     Raises:
         OSError: it can't be read, or it is none: a named pipe would be waited for, for ever.
     """
-    if not stat.S_ISREG(file.stat().st_mode):
+    found = file.stat()
+    if not stat.S_ISREG(found.st_mode):
         kind = "a folder; images lie right in their class's folder" if file.is_dir() else "no file"
         raise OSError(f"{visible(str(file))} is {kind}.")
+    if found.st_size > _MAX_BYTES:
+        raise OSError(f"{visible(str(file))} is larger than {_MAX_BYTES:,} bytes.")
     return file.read_bytes()
 
 
@@ -205,7 +210,7 @@ def _map_arrays(folder: Path, *, stream: bool) -> Split | FileSplit:
         found = f"{labels.dtype} {list(labels.shape)}"
         raise DataError(f"{folder / 'labels.npy'} must be whole numbers [{len(images)}], one per image, not {found}.")
     class_ids = torch.from_numpy(labels.astype(np.int64))
-    wrong = class_ids[(class_ids < 0) | (class_ids >= _MAX_CLASSES)]
+    wrong = labels[((class_ids < 0) | (class_ids >= _MAX_CLASSES)).numpy()]
     if len(wrong):
         raise DataError(
             f"{folder / 'labels.npy'} has the label {wrong[0]}; labels are 0 to at most {_MAX_CLASSES - 1}."
@@ -217,16 +222,20 @@ def _map_arrays(folder: Path, *, stream: bool) -> Split | FileSplit:
 
 
 def _map(path: Path, *, writable: bool = True) -> _Array:
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise DataError(f"{path} is no file.")
-        array: _Array = np.load(path, mmap_mode="c" if writable else "r", allow_pickle=False)
-    except FileNotFoundError as error:
-        raise DataError(f"{path} does not exist; npy:DIR needs images.npy and labels.npy in DIR.") from error
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path} is not a NumPy array: {str(error).splitlines()[0]}") from error
-    if not isinstance(array, np.ndarray):
+    if path.exists() and not path.is_file():  # a named pipe would be waited for
+        raise DataError(f"{path} is no file.")
+    if is_zipfile(path):
         raise DataError(f"{path} is an archive of NumPy arrays (.npz), not one of them.")
+    try:
+        array: _Array = npy_format.open_memmap(path, mode="c" if writable else "r")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise DataError(f"{path} does not exist; npy:DIR needs images.npy and labels.npy in DIR.") from error
+    except OSError as error:
+        raise DataError(f"{path} can't be read: {error.strerror}.") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # numpy raises whatever its reader of headers raises
+        raise DataError(f"{path} is not a NumPy array: {str(error).partition(chr(10))[0]}.") from error
     return array
 
 
@@ -241,9 +250,11 @@ def _offset(path: Path) -> int:
 def _class_names(*folders: Path) -> tuple[str, ...] | None:
     for path in (folder / "classes.json" for folder in folders):
         if path.exists():
+            if not path.is_file():
+                raise DataError(f"{path} is no file.")
             try:
-                names = json.loads(path.read_text(encoding="utf-8"))
-            except ValueError as error:
+                names = json.loads(path.read_text(encoding="utf-8-sig"))
+            except (ValueError, RecursionError) as error:
                 raise DataError(f"{path} is not JSON: {error}.") from error
             if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
                 raise DataError(f"{path} must be a JSON list of class names.")

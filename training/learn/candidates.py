@@ -165,14 +165,16 @@ def _fitted(study: Study, taught: Lessons, left_out: Mapping[str, float]) -> Can
     fit.finish()
     both = Split(torch.cat([whole.pixels, learned.pixels]), torch.cat([whole.class_ids, learned.class_ids]))
     data = replace(study.data, train=both)
-    return Candidate(Measured.of(fit, data, validation, _guard(shown, learned)), data, taught, dict(left_out), repeats)
+    return Candidate(
+        Measured.of(fit, data, validation, _statistics(shown, learned)), data, taught, dict(left_out), repeats
+    )
 
 
-def _guard(shown: Split, learned: Split) -> PixelStatistics:
+def _statistics(shown: Split, learned: Split) -> PixelStatistics:
     """What the images of an epoch look like; few as the learned ones may be among them, they are usual."""
-    guard = pixel_statistics(shown)
+    found = pixel_statistics(shown)
     return PixelStatistics(
-        guard.mean, guard.deviation, torch.maximum(guard.limit, guard.distances(learned.pixels).quantile(_USUAL))
+        found.mean, found.deviation, torch.maximum(found.limit, found.distances(learned.pixels).quantile(_USUAL))
     )
 
 

@@ -20,7 +20,7 @@ class Contender(NamedTuple):
 
     version: str
     model: SoftmaxRegression
-    guard: PixelStatistics | None
+    statistics: PixelStatistics | None
 
     @classmethod
     def of(cls, found: Artifact | Measured) -> Self:
@@ -37,8 +37,10 @@ def compare(
         return weigh(Pairs([], b"", b"", [], []), labels, champion.version, challenger.version, rule=rule)
     pixels = as_split(taught).pixels
     first, second = (one.model.probabilities(to_inputs(pixels)).numpy().tobytes() for one in (champion, challenger))
-    guard = challenger.guard
-    unusual = [False] * len(taught) if guard is None else (guard.distances(pixels) > guard.limit).tolist()
+    statistics = challenger.statistics
+    unusual = (
+        [False] * len(taught) if statistics is None else (statistics.distances(pixels) > statistics.limit).tolist()
+    )
     digests = [lesson.image.digest for lesson in taught]
     pairs = Pairs([lesson.class_id for lesson in taught], first, second, unusual, digests)
     return weigh(pairs, labels, champion.version, challenger.version, rule=rule)

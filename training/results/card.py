@@ -36,7 +36,7 @@ Softmax regression (multinomial logistic regression) on the pixels of 28×28 gra
 | accuracy | {accuracy:.4f} (95 % interval {low:.4f} to {high:.4f}) |
 {seeds}{top_2}| cross-entropy | {loss:.4f} nats |
 | expected calibration error | {calibration_error:.4f} |
-{guard}
+{warned}
 {coverages}{pictures}
 
 | class | precision | recall | F1 | test images | training images |
@@ -90,7 +90,7 @@ def render_card(metadata: Metadata, data: Dataset, *, command: str, seconds: flo
         high=high,
         loss=evaluation.loss,
         calibration_error=evaluation.calibration_error,
-        guard=_guard(evaluation),
+        warned=_warned(evaluation),
         coverages=_coverages(evaluation),
         classes=_classes(evaluation, data),
         fingerprint=metadata.dataset_fingerprint,
@@ -135,11 +135,11 @@ def _over_seeds(accuracies: tuple[float, ...]) -> str:
     return f"| accuracy over {len(accuracies)} seeds | {mean:.4f} ± {deviation:.4f} (standard deviation) |\n"
 
 
-def _guard(evaluation: Evaluation) -> str:
+def _warned(evaluation: Evaluation) -> str:
     if evaluation.flagged_share is None or evaluation.inverted_flagged_share is None:
         return ""
     return (
-        f"| images that the input guard flags | {100 * evaluation.flagged_share:.2f} %; "
+        f"| images that are warned of | {100 * evaluation.flagged_share:.2f} %; "
         f"inverted, {100 * evaluation.inverted_flagged_share:.2f} % |\n"
     )
 

@@ -54,9 +54,9 @@ def scores_of(
     labels: tuple[str, ...],
     *,
     conformal: ConformalScores | None = None,
-    guard: PixelStatistics | None = None,
+    statistics: PixelStatistics | None = None,
 ) -> Evaluation:
-    """Hold answers against the truth; prediction sets and the input guard too, where they are given.
+    """Hold answers against the truth, and what choosing prediction sets and warning of odd images takes, if given.
 
     Classes are ranked by their logits: probabilities beyond 1 in 10^38 are all 0.
 
@@ -65,7 +65,7 @@ def scores_of(
         split: the N images.
         labels: the C classes.
         conformal: chooses the prediction sets.
-        guard: tells images that look unlike the training images.
+        statistics: of the training images; serving warns of images that look unlike them.
 
     Raises:
         DivergedError: the loss is not finite.
@@ -88,8 +88,8 @@ def scores_of(
         calibration_error=_calibration_error(probabilities.amax(1).double(), predicted == class_ids),
         confidence_counts=_confidence_counts(probabilities.amax(1).double()),
         coverages=_coverages(conformal, probabilities, class_ids) if conformal else (),
-        flagged_share=_flagged_share(guard, split) if guard else None,
-        inverted_flagged_share=_flagged_share(guard, split, inverted=True) if guard else None,
+        flagged_share=_warned_share(statistics, split) if statistics else None,
+        inverted_flagged_share=_warned_share(statistics, split, inverted=True) if statistics else None,
         classes=_class_scores(matrix, labels),
         confusion_matrix=tuple(map(tuple, matrix.tolist())),
     )
@@ -137,10 +137,12 @@ def _coverages(conformal: ConformalScores, probabilities: Tensor, class_ids: Ten
     return tuple(found)
 
 
-def _flagged_share(guard: PixelStatistics, split: Split | FileSplit, *, inverted: bool = False) -> float:
-    flagged = 0
+def _warned_share(statistics: PixelStatistics, split: Split | FileSplit, *, inverted: bool = False) -> float:
+    """The share of a split's images that serving would warn of."""
+    warned = 0
     for pixels, _ in split.blocks():
         shown = 255 - pixels if inverted else pixels
-        blank = (shown == shown[:, :1]).all(1)
-        flagged += int((blank | (guard.distances(shown) > guard.limit)).sum())
-    return flagged / len(split)
+        usual = shown[statistics.distances(shown) <= statistics.limit]  # which may be blank, though
+        codes = statistics.warnings([row.tobytes() for row in usual.numpy()], usual.float())
+        warned += len(shown) - codes.count(None)
+    return warned / len(split)

@@ -39,17 +39,17 @@ class Measured:
     conformal: ConformalScores | None
 
     @classmethod
-    def of(cls, fit: Fit, data: Dataset, validation: Split, guard: PixelStatistics | None = None) -> Self:
-        """Measure a finished fit: on the test images, once; without a guard, it is that of the training images.
+    def of(cls, fit: Fit, data: Dataset, validation: Split, statistics: PixelStatistics | None = None) -> Self:
+        """Measure a finished fit: on the test images, once; without statistics, those of the training images.
 
         Raises:
             DivergedError: the loss on the test images is not finite.
         """
         model = fit.model
-        conformal, guard = calibrate(model, validation), guard or pixel_statistics(data.train)
+        conformal, statistics = calibrate(model, validation), statistics or pixel_statistics(data.train)
         logits = logits_of(model, data.test)
-        evaluation = scores_of(logits, data.test, data.labels, conformal=conformal, guard=guard)
-        return cls(model, fit.history, logits, evaluation, guard, conformal)
+        evaluation = scores_of(logits, data.test, data.labels, conformal=conformal, statistics=statistics)
+        return cls(model, fit.history, logits, evaluation, statistics, conformal)
 
     @property
     def seconds(self) -> float:

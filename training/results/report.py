@@ -40,6 +40,7 @@ _BINS = 15
 _IN_A_ROW = 5
 _DPI = 120  # of each picture
 _MOST_OF_NAME = 24  # characters of a file's name
+_MOST_NAMES = 120  # of classes along an axis: as many as can be told apart, and each takes its time
 _MAX_INCHES = 40.0  # of a picture's side: at hundreds of classes its memory would be gigabytes
 
 
@@ -109,8 +110,9 @@ def _confusion_matrix(evaluation: Evaluation, labels: list[str]) -> Figure:
     axes = figure.subplots()
     shares = matrix / matrix.sum(1, keepdim=True).clamp(min=1)
     axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1)
-    axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right")
-    axes.set_yticks(range(len(labels)), labels)
+    step = -(-len(labels) // _MOST_NAMES)
+    axes.set_xticks(range(0, len(labels), step), labels[::step], rotation=45, ha="right")
+    axes.set_yticks(range(0, len(labels), step), labels[::step])
     axes.set(xlabel="predicted class", ylabel="true class")
     if len(labels) <= 20:
         for row, column in torch.cartesian_prod(*[torch.arange(len(labels))] * 2).tolist():

@@ -302,6 +302,73 @@ def test_arrays_that_cannot_be_trained_on_are_refused(
         load(f"npy:{tmp_path}")
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"PK\x03\x04 no archive",
+        b"\x93NUMPY\x01\x00\x10\x00{'descr': '|u1', 'shape': (4, 28, 28)}\n",
+        b"\x93NUMPY\x01\x00\x76\x00%-118s" % b"{'descr': '|u1', 'fortran_order': False, 'shape': (9999999999, 28, 28)}",
+    ],
+    ids=["empty", "zip", "header", "size"],
+)
+def test_a_damaged_array_is_refused_and_named(tmp_path: Path, content: bytes) -> None:
+    write_npy(tmp_path, make_split(30, class_count=3))
+    (tmp_path / "images.npy").write_bytes(content)
+
+    with pytest.raises(DataError, match=r"images\.npy is not a NumPy array"):
+        load(f"npy:{tmp_path}")
+
+
+def test_a_label_beyond_all_numbers_of_torch_is_named_as_it_is(tmp_path: Path) -> None:
+    write_npy(tmp_path, make_split(30, class_count=3))
+    np.save(tmp_path / "labels.npy", np.full(30, 2**64 - 1, np.uint64))
+
+    with pytest.raises(DataError, match="has the label 18446744073709551615"):
+        load(f"npy:{tmp_path}")
+
+
+def test_a_file_in_the_place_of_the_folder_is_told_what_is_needed(tmp_path: Path) -> None:
+    np.savez(tmp_path / "data.npz", images=np.zeros((4, 28, 28), np.uint8))
+
+    with pytest.raises(DataError, match=r"npy:DIR needs images\.npy and labels\.npy in DIR"):
+        load(f"npy:{tmp_path / 'data.npz'}")
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b"[1e999]", b'["a", "\xff"]', b"{}", b'["a", ""]'])
+def test_class_names_that_are_none_are_refused_and_their_file_named(tmp_path: Path, content: bytes) -> None:
+    write_npy(tmp_path, make_split(30, class_count=3))
+    (tmp_path / "classes.json").write_bytes(content)
+
+    with pytest.raises(DataError, match=r"classes\.json (is not JSON|must be a JSON list)"):
+        load(f"npy:{tmp_path}")
+
+
+def test_a_named_pipe_with_class_names_is_not_waited_for(tmp_path: Path) -> None:
+    write_npy(tmp_path, make_split(30, class_count=3))
+    os.mkfifo(tmp_path / "classes.json")
+
+    with pytest.raises(DataError, match=r"classes\.json is no file"):
+        load(f"npy:{tmp_path}")
+
+
+def test_class_names_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    write_npy(tmp_path, make_split(30, class_count=3))
+    (tmp_path / "classes.json").write_bytes(b'\xef\xbb\xbf["bolt", "nut", "washer"]')
+
+    assert load(f"npy:{tmp_path}").labels == ("bolt", "nut", "washer")
+
+
+def test_a_file_larger_than_any_image_is_left_out_unread(tmp_path: Path) -> None:
+    write_images(tmp_path, make_split(20, class_count=2), ("ex", "why"))
+    with (tmp_path / "ex" / "huge.png").open("wb") as file:
+        file.truncate(2**40)
+
+    with pytest.raises(DataError, match=r"1 of 21 files .*huge\.png is larger than"):
+        load(f"folder:{tmp_path}")
+    assert len(load(f"folder:{tmp_path}", skip_unreadable=True).train) == 16
+
+
 def test_a_label_beyond_the_named_classes_is_refused(tmp_path: Path) -> None:
     write_npy(tmp_path, make_split(30, class_count=3))
     (tmp_path / "classes.json").write_text('["bolt", "nut"]')

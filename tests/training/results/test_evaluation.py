@@ -101,13 +101,14 @@ def test_prediction_sets_are_those_that_serving_chooses() -> None:
         assert one.measured_coverage == sum(truth in found for truth, found in zip(truths, sets, strict=True)) / 300
 
 
-def test_the_guard_flags_what_serving_flags() -> None:
+def test_the_images_that_serving_warns_of_are_counted() -> None:
     train, test = make_split(500), make_split(200, seed=1)
-    guard = pixel_statistics(train)
+    statistics = pixel_statistics(train)
     test.pixels[:20] = 255 - test.pixels[:20]
     test.pixels[20] = 9
+    test.pixels[21] = train.pixels.float().mean(0).round().clamp(116, 140).to(torch.uint8)  # blank to the eye, though usual
 
-    found = scores_of(torch.randn(200, 10), test, tuple("abcdefghij"), guard=guard)
+    found = scores_of(torch.randn(200, 10), test, tuple("abcdefghij"), statistics=statistics)
 
-    warned = guard.warnings([row.tobytes() for row in test.pixels.numpy()], test.pixels.float())
+    warned = statistics.warnings([row.tobytes() for row in test.pixels.numpy()], test.pixels.float())
     assert found.flagged_share == (200 - warned.count(None)) / 200

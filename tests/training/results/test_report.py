@@ -13,7 +13,7 @@ from tests.training.conftest import make_split
 from training.data.splits import Split
 from training.fitting.scores import EpochScores
 from training.results.evaluation import evaluate, logits_of
-from training.results.report import EVIDENCE, PICTURES, render_report
+from training.results.report import EVIDENCE, PICTURES, _confusion_matrix, render_report
 
 
 def test_each_picture_is_written_whatever_the_number_of_classes() -> None:
@@ -28,6 +28,19 @@ def test_each_picture_is_written_whatever_the_number_of_classes() -> None:
     for content in report.values():
         with Image.open(BytesIO(content)) as picture:
             assert min(picture.size) > 300
+
+
+def test_an_axis_of_very_many_classes_names_some_of_them() -> None:
+    labels = tuple(f"class {number}" for number in range(500))
+    model = SoftmaxRegression(torch.randn(500, 784), torch.zeros(500))
+    test = make_split(500, class_count=500)
+
+    figure = _confusion_matrix(evaluate(model, test, labels), list(labels))
+
+    [axes] = figure.axes
+    shown = [label.get_text() for label in axes.get_xticklabels()]
+    assert shown == list(labels[::5])
+    assert axes.get_xticks().tolist() == list(range(0, 500, 5))
 
 
 def test_mistakes_have_the_names_of_their_files() -> None:
