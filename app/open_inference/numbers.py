@@ -15,9 +15,10 @@ import orjson
 
 from app.engine.problems import BadRequestError
 
-__all__ = ["Cut", "cut", "read_numbers"]
+__all__ = ["Cut", "cut", "nested_otherwise", "read_numbers"]
 
-_DATA = re.compile(rb'"data"\s*:\s*(?=\[)')
+_NAME = b'"data"'
+_START = re.compile(rb"\s*:\s*(?=\[)")
 _FOREIGN = re.compile(rb"[^][0-9,.eE+\- \t\r\n]")  # to an array of numbers
 _PIECE = 64 * 1024  # bytes that are read in one go: half a millisecond
 _BRACKETS_TO_SPACES = bytes.maketrans(b"[]", b"  ")
@@ -33,8 +34,11 @@ class Cut(NamedTuple):
 
 def cut(content: bytes) -> Cut | None:
     """Cut the one array `data` out of a body; None: there is none, or several."""
-    found = _DATA.search(content)
-    if found is None or content.count(b'"data"') > 1:
+    name = content.find(_NAME)
+    if name < 0 or content.find(_NAME, name + len(_NAME)) >= 0:
+        return None
+    found = _START.match(content, name + len(_NAME))
+    if found is None:
         return None
     end = found.end()
     while end < len(content):
@@ -60,7 +64,7 @@ def read_numbers(numbers: bytes, typecode: str, shape: Sequence[int]) -> "array[
         BadRequestError: it is nested otherwise, or has something else than such numbers.
     """
     if numbers.translate(None, _ALL_BUT_BRACKETS) not in _nestings(shape, len(numbers)):
-        raise BadRequestError(f"Input 'images' has data that are not nested as shape {list(shape)} says, and not flat.")
+        raise nested_otherwise(shape)
     values = array(typecode)
     start = 0
     while start < len(numbers):
@@ -78,6 +82,11 @@ def read_numbers(numbers: bytes, typecode: str, shape: Sequence[int]) -> "array[
         start = end + 1
         sleep(0)
     return values
+
+
+def nested_otherwise(shape: Sequence[int]) -> BadRequestError:
+    """The refusal of an array whose nesting is not that of its shape."""
+    return BadRequestError(f"Input 'images' has data that are not nested as shape {list(shape)} says, and not flat.")
 
 
 def _nestings(shape: Sequence[int], longest: int) -> list[bytes]:

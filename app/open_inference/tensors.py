@@ -4,8 +4,9 @@ from array import array
 from collections.abc import Iterator
 from ctypes import string_at
 from functools import lru_cache
-from itertools import chain
+from itertools import accumulate, chain
 from math import prod
+from operator import mul
 from typing import Any, NamedTuple
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 from app.classifier.images import to_tensor
 from app.classifier.softmax import PIXELS, SIDE
 from app.engine.problems import BadRequestError
-from app.open_inference.numbers import read_numbers
+from app.open_inference.numbers import nested_otherwise, read_numbers
 from app.open_inference.schemas import InputTensor, OutputTensor, RequestedOutput
 from app.serving.errors import TooManyImagesError
 
@@ -133,7 +134,11 @@ def _array(tensor: InputTensor, count: int, numbers: bytes | None) -> "array[Any
     values: list[Any] = tensor.data
     refusal = BadRequestError(f"Input 'images' has data other than {_RANGES[tensor.datatype]}.")
     try:
-        while values and isinstance(values[0], list):
+        for lists in accumulate(tensor.shape, mul):
+            if not (values and isinstance(values[0], list)):
+                break
+            if len(values) != lists or len(set(map(len, values))) > 1:
+                raise nested_otherwise(tensor.shape)
             values = list(chain.from_iterable(values))
         pixels = array(_ARRAY_TYPES[tensor.datatype], values)
     except (TypeError, OverflowError) as error:

@@ -16,6 +16,7 @@ DEFAULT_SOURCE = "client"
 _SECONDS_AHEAD = 60  # that a clock may be ahead of ours
 _MAX_NAME = 200  # characters of a label or a source
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # with which some systems begin a file of UTF-8
+_MAX_MEMBERS = 16  # of a label that are looked at, to be refused by name: it has four
 
 Name = Annotated[str, Field(min_length=1, max_length=_MAX_NAME)]
 
@@ -89,6 +90,8 @@ def _loaded(content: bytes, line: int) -> Any:
 
 
 def _label(line: int, found: Any, now: float) -> Label:
+    if isinstance(found, dict) and len(found) > _MAX_MEMBERS:
+        raise LabelsError(f"Line {line} has {len(found):,} members; a label has id, label, source and time.")
     try:
         told = TellableLabel.model_validate(found)
     except ValidationError as error:

@@ -75,7 +75,7 @@ router = APIRouter(tags=["classification"], route_class=_FeedbackRoute)
 _COMPUTING = Lock()  # threads that wait for the database may be several; those that decode images take turns
 _LINES = (b"application/x-ndjson", b"application/ndjson", b"application/jsonl", b"application/x-jsonlines")
 _MAX_LABELS = 10_000  # by id, in one request: they take a second or two
-_MAX_MEMBERS = 8  # of a label, in the mean; it has four, but may have commas in its text
+_MAX_MEMBERS = 8  # of a label, in the mean, and its lines; it has four, but may have commas in its text
 _NO_ANSWERS = (
     "This service keeps no answers (SOFTMAX_RECORD=labels): what waits is counted only if another one on the same "
     "database recorded the answer. Set SOFTMAX_RECORD=answers, or send the image with its label."
@@ -116,7 +116,8 @@ def _labels(call: Call) -> bytes:
     objects = content.count(b"{")
     if objects > _MAX_LABELS:
         raise TooManyLabelsError(f"The request has {objects:,} labels; the limit is {_MAX_LABELS:,}.")
-    if content.count(b"[") > _MAX_LABELS or content.count(b",") > _MAX_MEMBERS * _MAX_LABELS:
+    most = _MAX_MEMBERS * _MAX_LABELS
+    if content.count(b"[") > _MAX_LABELS or content.count(b",") > most or content.count(b"\n") > most:
         raise TooManyLabelsError("The request has more in it than labels by id; see /docs.")
     return content
 

@@ -85,7 +85,9 @@ def test_as_many_images_as_a_request_may_have_are_read_from_json(shape: list[int
     assert images.flatten().tolist() == pytest.approx(values)
 
 
-@pytest.mark.parametrize("content", [b'{"data": 5}', b'{"data": [1], "data": [2]}', b'{"data": ["a"]}', b"{}"])
+@pytest.mark.parametrize(
+    "content", [b'{"data": 5}', b'{"data": [1], "data": [2]}', b'{"data": ["a"]}', b"{}", b'"data"' * 9]
+)
 def test_other_bodies_are_left_to_the_parser(content: bytes) -> None:
     pieces = cut(content)
 

@@ -84,6 +84,14 @@ def test_data_may_be_nested_like_the_shape() -> None:
     torch.testing.assert_close(read(tensor("UINT8", [2, 1, 28, 28], data=values.tolist())), pixels())
 
 
+@pytest.mark.parametrize("sizes", [(56, 14), (14, 56), (1, 784), (4, 7, 28)])
+def test_data_nested_otherwise_are_refused(sizes: tuple[int, ...]) -> None:
+    values = pixels()[0].view(1, *sizes).tolist()
+
+    with pytest.raises(BadRequestError, match="not nested as shape"):
+        read(tensor("UINT8", [1, 28, 28], data=values))
+
+
 def test_pixels_in_binary_are_read_where_they_are_without_a_warning() -> None:
     content = bytearray(784)
 

@@ -53,6 +53,7 @@ def test_empty_lines_mean_nothing_but_count() -> None:
     [
         (b'{"id": "', "Line 2 is not JSON"),
         (b"[]", "Line 2: the line"),
+        (orjson.dumps({f"a{number}": 0 for number in range(50_000)}), "Line 2 has 50,000 members"),
         (b'{"label": "Bag"}', "Line 2: id: Field required"),
         (b'{"id": "%s"}' % ID.encode(), "Line 2: label: Field required"),
         (b'{"id": "none", "label": "Bag"}', "Line 2: id: String should match"),

@@ -108,8 +108,9 @@ async def test_more_labels_than_are_taken_at_once_are_refused(client: httpx.Asyn
         (b"[" + b"1," * 100_000 + b"1]", "json"),
         (b"[" + b"[]," * 20_000 + b"[]]", "json"),
         (b'{"a":1}\n' * 20_000, "x-ndjson"),
+        (b"\n" * 100_000, "x-ndjson"),
     ],
-    ids=["deep", "empty objects", "numbers", "empty lists", "lines"],
+    ids=["deep", "empty objects", "numbers", "empty lists", "lines", "empty lines"],
 )
 async def test_json_of_more_than_labels_is_refused_before_it_is_parsed(
     client: httpx.AsyncClient, content: bytes, kind: str
