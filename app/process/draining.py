@@ -43,6 +43,7 @@ class Draining:
             nonlocal told
             told += 1
             if told > patience:
+                loop.call_soon_threadsafe(logger.warning, "Told again to stop: stops listening now.")
                 stop(number, frame)
                 return
             self.begun = True

@@ -8,6 +8,7 @@ that die one after another are replaced more and more slowly.
 import asyncio
 import logging
 import multiprocessing
+import os
 import signal
 import socket
 import time
@@ -33,6 +34,8 @@ _RECENT_SECONDS = 60  # for which a death counts
 _MAX_WAIT_SECONDS = 30  # before a worker is replaced
 _FINISH_SECONDS = 5  # that a worker's end takes besides draining, most of them for a log that nobody reads
 _KILL_SECONDS = 5  # for the system to end a killed worker
+_LOOK_SECONDS = 0.1  # between looks whether somebody says again that the service is to stop
+_STOPPING_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 
 
 class _WorkerServer(StoppingServer):
@@ -62,6 +65,7 @@ class _Worker(multiprocess.Process):
     def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], drain_seconds: float = 0) -> None:
         super().__init__(config, sockets)
         self._sockets = sockets
+        self._drain_seconds = drain_seconds
         self._stop_seconds = drain_seconds + (config.timeout_graceful_shutdown or 0) + _FINISH_SECONDS
         self._stop_by: float | None = None
         self._asked = time.monotonic()
@@ -112,6 +116,14 @@ class _Worker(multiprocess.Process):
         self._stop_by = time.monotonic() + self._stop_seconds
         super().terminate()
 
+    def hurry(self) -> None:
+        """Tell it to stop listening now: uvicorn's own handler of this signal knows of no draining."""
+        self._stop_seconds -= self._drain_seconds
+        self._stop_by = time.monotonic() + self._stop_seconds
+        if self.pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGINT)
+
     def join(self) -> None:
         """Wait for its end; one that does not come to it in its time is killed."""
         if self._stop_by is not None:
@@ -145,7 +157,7 @@ class Workers(multiprocess.Multiprocess):
         for index, worker in enumerate(self.processes):
             if not worker.is_buried and not worker.is_alive(self.config.timeout_worker_healthcheck):
                 self._bury(worker)
-            if worker.has_answered and not self._runs:
+            if worker.has_answered and not (self._runs or self.should_exit.is_set()):
                 say_it_is_open(self.sockets[0])
                 self._runs = True
             if self.should_exit.is_set():
@@ -155,17 +167,30 @@ class Workers(multiprocess.Multiprocess):
                 self.processes[index].start()
 
     def terminate_all(self) -> None:
-        """The workers drain when they are told; the door is closed shortly before they are done."""
+        """The workers drain when they are told; the door is closed shortly before they are done.
+
+        Where the launcher is told again, they are not waited for.
+        """
         longer = self._drain_seconds - LAST_ONES_SECONDS
         if longer > 0:
             super().terminate_all()
-            time.sleep(longer)
+            self._drain(longer)
         close_door(self.sockets)
         if longer <= 0:
             time.sleep(LAST_ONES_SECONDS)
             super().terminate_all()
         for listener in self.sockets:
             listener.close()
+
+    def _drain(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if not _STOPPING_SIGNALS.isdisjoint(self.signal_queue):
+                logger.warning("Told again to stop: stops listening now.")
+                for worker in self.processes:
+                    worker.hurry()
+                return
+            time.sleep(min(left, _LOOK_SECONDS))
 
     def _bury(self, worker: _Worker) -> None:
         hangs = worker.process.is_alive()

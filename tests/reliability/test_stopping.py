@@ -30,13 +30,21 @@ def test_sigterm_makes_the_service_unready_first_and_ends_it_in_time(models_dir:
     assert service.process.returncode == 0
 
 
-def test_a_second_sigterm_does_not_wait(models_dir: Path) -> None:
-    with running(models_dir, drain_seconds="60") as service:
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_second_sigterm_does_not_wait_and_one_line_says_so(models_dir: Path, tmp_path: Path, workers: str) -> None:
+    log = tmp_path / "log"
+    with running(models_dir, str(log), workers=workers, drain_seconds="60") as service:
         service.process.send_signal(signal.SIGTERM)
-        time.sleep(0.4)
+        time.sleep(1)
         service.process.send_signal(signal.SIGTERM)
 
-        service.process.wait(timeout=5)
+        service.process.wait(timeout=8)
+
+    lines = log.read_text()
+    assert service.process.returncode == 0
+    assert lines.count("Told again to stop: stops listening now.") == 1
+    assert "Traceback" not in lines
+    assert "killed" not in lines
 
 
 def test_workers_do_not_wait_when_they_are_told_again_and_again(models_dir: Path) -> None:
