@@ -204,7 +204,12 @@ def test_another_size_is_refused_and_named() -> None:
         read_pixels(drawings.png(Image.new("L", (640, 480))), name="photo.png")
 
 
-@pytest.mark.parametrize("content", [b"", b"text", b"%PDF-1.7", b"<svg/>", b"\0" * 100])
+def test_a_file_without_a_byte_is_said_to_be_empty() -> None:
+    with pytest.raises(NotAnImageError, match=r"^boot\.jpg is empty\.$"):
+        read_pixels(b"", name="boot.jpg")
+
+
+@pytest.mark.parametrize("content", [b"text", b"%PDF-1.7", b"<svg/>", b"\0" * 100])
 def test_other_files_are_not_images(content: bytes) -> None:
     with pytest.raises(NotAnImageError, match="PNG, JPEG, BMP, GIF, WebP, TIFF, PPM"):
         read_pixels(content)
