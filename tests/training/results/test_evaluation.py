@@ -106,7 +106,8 @@ def test_the_images_that_serving_warns_of_are_counted() -> None:
     statistics = pixel_statistics(train)
     test.pixels[:20] = 255 - test.pixels[:20]
     test.pixels[20] = 9
-    test.pixels[21] = train.pixels.float().mean(0).round().clamp(116, 140).to(torch.uint8)  # blank to the eye, though usual
+    # blank to the eye, though usual
+    test.pixels[21] = train.pixels.float().mean(0).round().clamp(116, 140).to(torch.uint8)
 
     found = scores_of(torch.randn(200, 10), test, tuple("abcdefghij"), statistics=statistics)
 
