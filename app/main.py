@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -90,6 +91,7 @@ _SENT_HEADERS = (  # that pages of other origins may send; the last three are wh
     "X-Requested-With",
     "traceparent",
 )
+_SWITCH_SECONDS = 0.0005  # for which a thread with long work may keep the interpreter from the event loop; 0.005 else
 _THREADS = 4  # for what goes through FastAPI: each more that computes holds the event loop up for a longer while
 _READ_HEADERS = ("X-Request-ID", "X-Model-Version", "Retry-After", "Inference-Header-Content-Length")
 
@@ -244,6 +246,7 @@ def _admin_keys(settings: Settings) -> dict[str, str]:
 async def _lifespan(app: Service) -> AsyncIterator[dict[str, Dispatcher]]:
     give_back_large_blocks()
     torch.set_num_threads(1)  # the work of one request is too small to share out
+    sys.setswitchinterval(_SWITCH_SECONDS)
     anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
     gc.collect()
     gc.freeze()  # what is loaded now stays: full collections need not walk it, and p99 keeps near p50

@@ -10,11 +10,12 @@ import warnings
 from PIL import TiffImagePlugin
 
 from app.classifier.errors import TooManyPartsError
-from app.classifier.formats.parts import ImageParts, most_pieces, too_many_pieces
+from app.classifier.formats.parts import MINUTELY_BYTES, ImageParts, most_pieces, too_many_pieces
 
 __all__ = ["CountedReads", "StripLimitedTiff", "check_text"]
 
 _READ_OVER = 8  # times that all of a file may be read; a GIF is read thrice
+_LONG_READ_OVER = 2  # times for what a file has beyond MINUTELY_BYTES
 _MAX_TEXT_PPM = 16 * 1024  # bytes; Pillow reads the text formats P1 to P3 in Python, comments in quadratic time
 _MAX_STRIPS = 1024  # of a TIFF, or tiles
 
@@ -29,7 +30,8 @@ class CountedReads(io.BytesIO):
         super().__init__(content)
         self.name = name
         self._reads_left = most_pieces(content)
-        self._bytes_left = _READ_OVER * (len(content) + io.DEFAULT_BUFFER_SIZE)
+        beyond = max(0, len(content) - MINUTELY_BYTES)
+        self._bytes_left = _READ_OVER * (len(content) - beyond + io.DEFAULT_BUFFER_SIZE) + _LONG_READ_OVER * beyond
 
     def read(self, size: int | None = -1, /) -> bytes:
         """As BytesIO, or TooManyPartsError."""

@@ -3,16 +3,16 @@
 What is unloaded stays so over restarts and in every worker, until it is loaded: a file in the model's folder says it.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from app.engine.openapi import problems
 from app.engine.problems import BadRequestError
 from app.open_inference.bodies import check_json
-from app.open_inference.schemas import ProtocolProblem
+from app.open_inference.schemas import ProtocolProblem, RepositoryRequest
 from app.parts import DepAdministrator, DepParts
 from app.serving.errors import NotReadyError
 
@@ -22,14 +22,6 @@ ModelName = Annotated[str, Path(description="of the model's folder")]
 
 _REFUSALS = problems(400, 401, 403, 404, 409, 503, model=ProtocolProblem)
 _USUAL = frozenset({"unload_dependents"})  # parameters that clients send by themselves
-
-
-class RepositoryRequest(BaseModel):
-    """What clients send along."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    parameters: dict[str, Any] = {}
 
 
 async def _read(request: Request, parts: DepParts) -> RepositoryRequest:

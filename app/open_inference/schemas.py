@@ -22,6 +22,7 @@ __all__ = [
     "ModelStatistics",
     "OutputTensor",
     "ProtocolProblem",
+    "RepositoryRequest",
     "RequestedOutput",
     "ServerLive",
     "ServerMetadata",
@@ -32,10 +33,21 @@ __all__ = [
 ]
 
 
+def _say_what_may_be_null(schema: dict[str, Any]) -> None:
+    for name, described in schema["properties"].items():
+        if name not in schema.get("required", []) and {"type": "null"} not in described.get("anyOf", []):
+            told = {key: described.pop(key) for key in ("title", "description") if key in described}
+            if isinstance(default := described.pop("default"), bool):
+                told["default"] = default  # programs that make clients of the document trip over others
+            kind = dict(described)
+            described.clear()
+            described.update({"anyOf": [kind, {"type": "null"}], **told})
+
+
 class _Request(BaseModel):
     """What a client sends; parameters that are meant for other servers are ignored."""
 
-    model_config = ConfigDict(frozen=True, strict=True)
+    model_config = ConfigDict(frozen=True, strict=True, json_schema_extra=_say_what_may_be_null)
 
     @model_validator(mode="before")
     @classmethod
@@ -108,6 +120,12 @@ class InferenceRequest(_Request):
 
 class IndexRequest(_Request):
     ready: bool = Field(default=False, description="list only the models that are ready")
+
+
+class RepositoryRequest(_Request):
+    """What clients send along when a model is loaded or unloaded."""
+
+    parameters: dict[str, Any] = Field({}, description="`unload_dependents`; all others are refused")
 
 
 class ResponseParameters(TypedDict):

@@ -4,10 +4,11 @@ from typing import NamedTuple
 
 from app.classifier.errors import TooManyPartsError
 
-__all__ = ["Cuttings", "ImageParts", "most_pieces", "too_many_pieces"]
+__all__ = ["MINUTELY_BYTES", "Cuttings", "ImageParts", "most_pieces", "too_many_pieces"]
 
 _FREE_PIECES = 2048  # any file may be made of: a 28×28 BMP in run lengths of one is read in 1,600
 _BYTES_PER_PIECE = 64  # and of one more for each so many bytes: a GIF's blocks have 255, a PNG's chunks thousands
+MINUTELY_BYTES = 2**21  # of a file for which it may be made of pieces, and read over; a longer one is a photograph
 
 
 class ImageParts(NamedTuple):
@@ -41,7 +42,7 @@ class Cuttings:
 
 def most_pieces(content: bytes) -> int:
     """How many pieces no honest file of this length has more of."""
-    return _FREE_PIECES + len(content) // _BYTES_PER_PIECE
+    return _FREE_PIECES + min(len(content), MINUTELY_BYTES) // _BYTES_PER_PIECE
 
 
 def too_many_pieces(name: str) -> TooManyPartsError:

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from app.classifier.errors import ImageError, TooManyPartsError, TooManyPixelsError
+from app.classifier.formats.parts import most_pieces
 from app.classifier.image_limits import CountedReads
 from app.classifier.images import read_pixels
 from tests import drawings, forgeries
@@ -124,3 +125,7 @@ def test_odd_metadata_is_not_written_to_the_log() -> None:
     result = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, check=True)
 
     assert (result.stdout, result.stderr) == (b"", b"")
+
+
+def test_a_photograph_of_many_bytes_may_be_made_of_no_more_pieces_than_one_of_two_megabytes() -> None:
+    assert most_pieces(bytes(2**23)) == most_pieces(bytes(2**21)) > most_pieces(bytes(2**20))

@@ -8,9 +8,11 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from app.engine.problems import BadRequestError, RequestError, TooLargeError
 from app.open_inference.bodies import compress, split_body
+from app.open_inference.schemas import IndexRequest, InferenceRequest, RepositoryRequest
 
 REQUEST = orjson.dumps({"id": "7", "inputs": [{"name": "images", "datatype": "UINT8", "shape": [1, 784]}]})
 MAX_JSON = 2**20
@@ -138,6 +140,20 @@ def test_what_is_null_is_absent() -> None:
     body = split_body(orjson.dumps(nulls), None, MAX_JSON)
 
     assert body.request == split_body(REQUEST, None, MAX_JSON).request.model_copy(update={"id": None})
+
+
+@pytest.mark.parametrize("kind", [InferenceRequest, IndexRequest, RepositoryRequest])
+def test_the_description_of_a_request_lets_be_null_what_may_be_absent(kind: type[BaseModel]) -> None:
+    described = kind.model_json_schema()
+    for one in (described, *described.get("$defs", {}).values()):
+        for name, member in one["properties"].items():
+            may_be_null = {"type": "null"} in member.get("anyOf", [])
+            assert may_be_null == (name not in one.get("required", [])), name
+
+
+@pytest.mark.parametrize("kind", [IndexRequest, RepositoryRequest])
+def test_a_request_about_the_repository_may_say_null(kind: type[BaseModel]) -> None:
+    assert kind.model_validate(dict.fromkeys(kind.model_fields)) == kind.model_validate({})
 
 
 def test_a_byte_order_mark_is_named() -> None:
