@@ -166,6 +166,14 @@ class Workers(multiprocess.Multiprocess):
                 self.processes[index] = self._new_worker()
                 self.processes[index].start()
 
+    def handle_signals(self) -> None:
+        """As uvicorn's, but a second signal to stop that came with the first is left for the draining to see."""
+        again = [number for number in self.signal_queue if number in _STOPPING_SIGNALS][1:]
+        for number in again:
+            self.signal_queue.remove(number)
+        super().handle_signals()
+        self.signal_queue += again
+
     def terminate_all(self) -> None:
         """The workers drain when they are told; the door is closed shortly before they are done.
 
