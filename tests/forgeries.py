@@ -123,10 +123,10 @@ COSTLY: dict[str, tuple[bytes, str]] = {
     "gif of many comments": (gif(extensions=b"!\xfe\x01a\0" * 200_000), "too many pieces"),
     "gif of a comment in many blocks": (gif(extensions=b"!\xfe" + b"\x01a" * 500_000 + b"\0"), "too many pieces"),
     "tiff of many strips": (_striped_tiff(120_000), "120,000 strips"),
-    "tiff of many fractions": (tiff(28, 28, [(338, 5, 131_000, 200)], bytes(2**20 - 1024)), "fractions"),
-    "tiff of many numbers": (tiff(28, 28, [(338, _SHORT, 524_000, 200)], bytes(2**20 - 1024)), "numbers"),
+    "tiff of many fractions": (tiff(28, 28, [(338, 5, 130_000, 200)], bytes(2**20 - 1024)), "fractions"),
+    "tiff of many numbers": (tiff(28, 28, [(338, _SHORT, 523_000, 200)], bytes(2**20 - 1024)), "numbers"),
     "big tiff of many fractions": (
-        b"II+\0\x08\0\0\0" + struct.pack("<QQHHQQ", 16, 1, 338, 5, 131_000, 200) + bytes(2**20 - 1024),
+        b"II+\0\x08\0\0\0" + struct.pack("<QQHHQQ", 16, 1, 338, 5, 130_000, 200) + bytes(2**20 - 1024),
         "fractions",
     ),
     "tiff of many tags": (tiff(28, 28, [(40_000, _LONG, 1, 1)] * 65_000), "too many pieces"),

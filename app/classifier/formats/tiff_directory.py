@@ -18,6 +18,7 @@ _FREE_TILE_PIXELS = 512 * 512  # that a tile may have of any image
 _WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_HEIGHT = 256, 257, 322, 323  # tags
 _FIRST_OF_METADATA = 700  # XMP; tags below say how pixels are stored, and Pillow goes through their values in Python
 _SHORT, _LONG = 3, 4  # types of values
+_VALUE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}  # by type
 _BYTES_ALONE = {1, 2, 7}  # types whose values Pillow leaves as they are: bytes, text, undefined
 _FRACTIONS = {5, 10}  # types of which it makes an object each
 _MAX_FRACTIONS = 1024
@@ -48,7 +49,7 @@ def take_apart(content: bytes, name: str) -> ImageParts:
     order = _BYTE_ORDERS.get(content[:2])
     if order is not None:
         tags = list(_tags(content, order, name))
-        _check_numbers(tags, name)
+        _check_numbers([tag for tag in tags if _has_values(tag, len(content))], name)
         _check_tiles(tags, order, name)
     return ImageParts(content)
 
@@ -66,6 +67,11 @@ def _tags(content: bytes, order: str, name: str) -> Iterator[_Tag]:
     if whole > most_pieces(content):
         raise too_many_pieces(name)
     yield from map(_Tag._make, entries.iter_unpack(content[start : start + whole * entries.size]))
+
+
+def _has_values(tag: _Tag, length: int) -> bool:
+    """Whether its values may be in a file of this length; Pillow passes over others."""
+    return tag.kind in _VALUE_BYTES and tag.values * _VALUE_BYTES[tag.kind] <= length
 
 
 def _check_numbers(tags: list[_Tag], name: str) -> None:

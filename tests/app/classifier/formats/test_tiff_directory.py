@@ -88,6 +88,11 @@ def test_a_file_that_is_cut_is_left_to_the_decoder(length: int) -> None:
     assert take_apart(content, "a.tif").pixels is content
 
 
+@pytest.mark.parametrize("kind", [SHORT, LONG, FRACTION, 99])
+def test_values_that_cannot_be_in_the_file_are_left_to_the_decoder_that_passes_over_them(kind: int) -> None:
+    assert take_apart(forgeries.tiff(28, 28, [(282, kind, 2**30, 200)], bytes(784)), "a.tif")
+
+
 def test_a_big_endian_bigtiff_is_refused_as_pillow_misreads_it() -> None:
     with pytest.raises(UnsupportedModeError, match=r"a\.tif is a big-endian BigTIFF; save it as TIFF"):
         read_pixels(b"MM\0+\0\x08\0\0" + bytes(800), name="a.tif")
@@ -110,7 +115,7 @@ def test_a_palette_of_16_bits_and_a_profile_of_bytes_are_let_through() -> None:
 
 def test_a_thousand_fractions_are_let_through_and_more_are_refused_and_counted() -> None:
     def content(count: int) -> bytes:
-        return forgeries.tiff(28, 28, [(282, FRACTION, count, 200)], bytes(784))
+        return forgeries.tiff(28, 28, [(282, FRACTION, count, 200)], bytes(16_000))
 
     assert take_apart(content(1024), "boot.tif")
     with pytest.raises(TooManyPartsError, match=r"^boot\.tif has .* 1,025 of them fractions"):

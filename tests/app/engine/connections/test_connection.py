@@ -39,7 +39,7 @@ KINDS: tuple[Callable[[str], bytes], ...] = (
     lambda n: post(f"/early?n={n}", LARGE),
     lambda n: post(f"/early?n={n}", LARGE * 4),  # more than uvicorn takes at once
     lambda n: chunked(f"/held?n={n}", *[b"small"] * 100, LARGE * 4),
-    lambda n: chunked(f"/held?n={n}", b"\r\n" * 3000, b"\r\n\r\n" * 300),
+    lambda n: chunked(f"/held?n={n}", b"\r\n" * 500, b"\r\n\r\n" * 60),
     lambda n: b"\r" + b"\n\r" * 500 + b"\n" + post(f"/echo?n={n}", b"behind many empty lines"),
 )
 SHORT_OF_MEMORY = replace(LIMITS, max_pending_bytes=40_000)  # some have to give way
