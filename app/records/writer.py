@@ -65,7 +65,7 @@ class Writer:
         self._tallies: dict[LiveModel, Tally] = {}
         self._rows: list[Any] = []  # the columns of one after another
         self._sums = Sums()  # what the tallies had
-        self._versions: dict[tuple[str, str], Version] = {}  # of all models that answered
+        self._versions: dict[tuple[str, str], Version] = {}  # of models whose answers are not all written
         self._was_cut_short = True  # the last writing, before this process or in it
         self._stop = Event()
         self.problem: str | None = None
@@ -173,6 +173,9 @@ class Writer:
         self._sums = Sums()
         with self._lock:
             del self._rows[:size]
+            if not self._rows:
+                still_answer = {(model.name, model.version) for model in self._tallies}
+                self._versions = {key: self._versions[key] for key in self._versions.keys() & still_answer}
         settle_waiting(self._database, rows[::COLUMNS])
 
     def _keep_writing(self) -> None:

@@ -24,6 +24,7 @@ from tests.app.records.conftest import (
     answer_of,
     answered,
     label,
+    make_live_model,
     of_all_time,
     wait_until,
 )
@@ -184,6 +185,20 @@ def test_a_file_that_is_moved_away_is_made_anew(sqlite_records: Records, live_mo
     assert rows(sqlite_records.database) == 2
     assert sqlite_records.tell([label(first)], LABELS).joined == 1
     assert of_all_time(sqlite_records, live_model)["labels"] == 1
+
+
+def test_only_versions_that_still_answer_are_written_again(
+    sqlite_records: Records, live_model: LiveModel, file: Path, tmp_path: Path
+) -> None:
+    for model in (live_model, another := make_live_model(tmp_path, seed=1)):
+        answered(sqlite_records, model, [answer_of()])
+    assert rows(sqlite_records.database, "versions") == 2
+    for path in list(file.parent.iterdir()):
+        path.rename(path.with_name(f"old-{path.name}"))
+
+    answered(sqlite_records, another, [answer_of()])
+
+    assert rows(sqlite_records.database, "versions") == 1
 
 
 def test_a_folder_that_cant_be_made_is_named(tmp_path: Path) -> None:
