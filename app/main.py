@@ -91,7 +91,7 @@ _SENT_HEADERS = (  # that pages of other origins may send; the last three are wh
     "X-Requested-With",
     "traceparent",
 )
-_SWITCH_SECONDS = 0.0005  # for which a thread with long work may keep the interpreter from the event loop; 0.005 else
+_SWITCH_SECONDS = 0.0005  # for which a thread that runs Python may keep the event loop from it; 0.005 otherwise
 _THREADS = 4  # for what goes through FastAPI: each more that computes holds the event loop up for a longer while
 _READ_HEADERS = ("X-Request-ID", "X-Model-Version", "Retry-After", "Inference-Header-Content-Length")
 

@@ -43,6 +43,8 @@ LABELS = (
 )
 REPOSITORY = Path(__file__).parent.parent
 
+_processes: dict[str, Started] = {}  # that were started, by their base URLs
+
 
 def make_model(labels: tuple[str, ...] = LABELS, seed: int = 0) -> SoftmaxRegression:
     """A model with random weights of a trained model's size."""
@@ -145,9 +147,6 @@ def running_server(models_dir: Path, *command: str, port: str = "", **environmen
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(timeout=20)
-
-
-_processes: dict[str, Started] = {}
 
 
 def launcher_at(url: str) -> psutil.Process:
