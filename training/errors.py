@@ -26,7 +26,10 @@ __all__ = [
     "sentence_of",
 ]
 
-_ALLOCATION = re.compile(r"you tried to allocate \d+ bytes")  # in what torch's allocator on the CPU says
+_OUT_OF_MEMORY = re.compile(  # what torch, C++, the system's loader and matplotlib's extensions say of it
+    r"you tried to allocate \d+ bytes|out of memory|bad_alloc|failed to map segment|annot allocate memory"
+    r"|without (?:setting an exception|exception set)"
+)
 
 
 class TrainingError(Exception):
@@ -60,7 +63,6 @@ class DivergedError(TrainingError):
 def sentence_of(error: Exception) -> str | None:
     """What a person at the terminal is told of a failure; None: it is this program's fault, and needs a traceback."""
     first_line = str(error).partition("\n")[0]
-    allocation = _ALLOCATION.search(first_line)
     match error:
         case TrainingError() | ClassifierError():
             return str(error)
@@ -68,9 +70,13 @@ def sentence_of(error: Exception) -> str | None:
             return f"{path}: {reason}."
         case OSError():
             return str(error)
+        case torch.OutOfMemoryError() | MemoryError():
+            return _out_of_memory(first_line)
         case torch.AcceleratorError():
             return f"the GPU failed: {first_line}"
-    if allocation or isinstance(error, torch.OutOfMemoryError | MemoryError):
-        found = allocation[0] if allocation else first_line
-        return f"memory is used up{f' ({found})' if found else ''}; try a smaller --batch-size, or --stream."
-    return None
+    found = _OUT_OF_MEMORY.search(first_line)
+    return None if found is None else _out_of_memory(found[0])
+
+
+def _out_of_memory(found: str) -> str:
+    return f"memory is used up{f' ({found})' if found else ''}; try a smaller --batch-size, or --stream."

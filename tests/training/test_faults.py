@@ -263,7 +263,7 @@ def test_a_folder_that_is_read_only_is_told_before_the_fit(fit: Fit) -> None:
     assert fit.told() == ["error: /sys/kernel/m: Operation not permitted."]
 
 
-@pytest.mark.parametrize("megabytes", [0, 1, 4, 16, 48])
+@pytest.mark.parametrize("megabytes", [0, 1, 4, 7, 16, 48])
 def test_too_little_memory_is_one_sentence_and_leaves_the_old_model(refit: Fit, megabytes: int) -> None:
     before = refit.files()
 
