@@ -238,10 +238,11 @@ def test_short_calls_may_wait_for_the_thread_in_a_longer_line(patient: str) -> N
     def post(_: int) -> int:
         return httpx.post(f"{patient}/predict/batch", files=files, timeout=10).status_code
 
-    with ThreadPoolExecutor(16) as clients:
-        seen = list(clients.map(post, range(64)))
+    one_by_one = list(map(post, range(24)))  # whatever came before, such calls are known to be short now
+    with ThreadPoolExecutor(12) as clients:
+        seen = list(clients.map(post, range(48)))
 
-    assert set(seen) == {200}
+    assert {*one_by_one, *seen} == {200}
 
 
 def test_whoever_waits_to_be_told_to_send_its_body_is_refused_as_well(crowd: list[socket.socket]) -> None:

@@ -180,6 +180,7 @@ def test_a_signal_that_comes_while_files_are_replaced_waits_until_all_are(refit:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("event", "place", "again"),
     [

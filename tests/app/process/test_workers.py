@@ -187,6 +187,7 @@ def test_a_worker_whose_event_loop_hangs_is_replaced(tmp_path: Path) -> None:
         assert httpx.get(url, timeout=20).status_code == 200
 
 
+@pytest.mark.slow
 def test_workers_that_die_one_after_another_are_replaced_more_slowly_and_the_signal_is_named(tmp_path: Path) -> None:
     with small_service(tmp_path) as (url, _, log):
         for _ in range(4):
