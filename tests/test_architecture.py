@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.training.conftest import make_split, write_fashion_mnist
+
 REPOSITORY = Path(__file__).parent.parent
 DOMAIN = {"app.classifier", "app.serving", "app.records", "app.rollout"}
 NO_ROOM = {"app", "app.__version__"}
@@ -120,6 +122,42 @@ def test_serving_imports_nothing_that_it_does_not_use() -> None:
     result = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True)
 
     assert result.stdout.split() == []
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["fit", "--help"], ["datasets"], ["sweep", "--momentum", "2"]])
+def test_training_imports_nothing_that_computes_to_help_or_to_refuse_an_option(arguments: list[str]) -> None:
+    computing = ("torch", "numpy", "PIL", "app.classifier.artifact", "matplotlib", "torchvision", "sqlalchemy")
+
+    assert imported_by_training([arguments], computing) == [[]]
+
+
+def test_a_training_command_imports_what_it_uses_and_no_more(tmp_path: Path) -> None:
+    data = ["--data-dir", str(write_fashion_mnist(tmp_path, make_split(200), make_split(50, seed=1)))]
+    sweep = ["sweep", *data, "--epochs", "1", "--lr", "0.1", "--weight-decay", "0", "--validation", "0.2"]
+    evaluate = ["evaluate", str(REPOSITORY / "models" / "fashion-mnist"), *data]
+    fit = ["fit", *data, "--epochs", "1", "--out", str(tmp_path / "m")]
+    heavy = ("torch", "matplotlib", "torchvision", "sqlalchemy", "torchmetrics", "app.rollout", "training.learn")
+
+    found = imported_by_training([sweep, evaluate, fit], heavy)  # in one process: each import of torch takes seconds
+
+    assert found == [["torch"], ["torch"], ["torch", "matplotlib"]]
+
+
+def imported_by_training(commands: list[list[str]], names: tuple[str, ...]) -> list[list[str]]:
+    """Which of the modules are there after each of the commands, that a user gives one after the other."""
+    program = f"""
+import runpy, sys
+for arguments in {commands}:
+    sys.argv = ["training", *arguments]
+    try:
+        runpy.run_module("training", run_name="__main__")
+    except SystemExit as end:
+        assert not end.code or "--momentum" in arguments
+        print("\\nimported:", *[name for name in {names} if name in sys.modules])
+"""
+    result = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    lines = [line for line in result.stdout.splitlines() if line.startswith("imported:")]
+    return [line.partition(":")[2].split() for line in lines]
 
 
 def test_no_imports_go_round_in_a_circle() -> None:

@@ -1,6 +1,5 @@
 """`python -m training`, and `softmax-train` of the wheel: the command line, or one sentence on what is missing."""
 
-import gc
 import importlib
 import sys
 from pathlib import Path
@@ -14,7 +13,6 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line under the name by which it was called."""
     called = Path(sys.argv[0]).name
-    gc.disable()  # what is imported stays: looking for garbage among it would take half a second
     try:
         importlib.import_module("training.command_line").run(
             "python -m training" if called == "__main__.py" else called

@@ -10,34 +10,28 @@ python -m training sweep --lr 0.03,0.1,0.3 --weight-decay 0,1e-4 --seeds 0,1 --s
 python -m training evaluate models/fashion-mnist --dataset fashion-mnist
 python -m training learn fashion-mnist --once  # from recorded images and labels to a challenger; --every 1h goes on
 torchrun --nproc-per-node 2 -m training fit   # each minibatch split over two processes
+
+What a command works with is imported once its options have been read: torch takes seconds, which `--help` and a wrong
+option need not.
 """
 
 import gc
 import os
 import sys
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 import typer
 
-from app.classifier import artifact
-from app.classifier.preparation import Preparation
-from training.data.catalog import DataOptions, entries, load_dataset, load_for_testing
-from training.data.splits import split_off
-from training.display import note, show_evaluation, show_progress, show_ranking, show_rows, show_start
-from training.errors import RecipeError, sentence_of
-from training.fitting.devices import choose_device, choose_threads, describe_device, why_not_cuda
-from training.fitting.fits import Fits
-from training.fitting.processes import leads, local_rank
+from training.data.known import entries
+from training.errors import RecipeError, TrainingError
 from training.fitting.recipes import ClassWeights, Recipe, Schedule
-from training.fitting.sweep import grid, rank
 from training.interruptions import Interruption, interruptible
-from training.jobs import Job
-from training.results.evaluation import evaluate as measure
-from training.results.unseen import unseen_images
+from training.terminal import note, show_rows
+from training.torchrun import leads, local_rank
 
 __all__ = ["run"]
 
@@ -127,6 +121,11 @@ def fit(
         shuffle_seed,
         class_weights,
     )
+    with _importing():
+        from app.classifier.preparation import Preparation
+        from training.data.catalog import DataOptions
+        from training.jobs import Job
+
     preparation = Preparation(resize=resize, invert=invert, center=center)
     options = DataOptions(dataset, data_dir, test_size, skip_unreadable, stream, preparation)
     job = Job(
@@ -185,23 +184,23 @@ def sweep(
     )
     rates, decays = (_numbers(option, text, float) for option, text in (("--lr", lr), ("--weight-decay", weight_decay)))
     seed_numbers = _numbers("--seeds", seeds, int)
-    grid(base, rates, decays, seed_numbers)  # refuses what is out of range before anything is read
     if not validation:
         raise RecipeError("--validation 0: a sweep ranks by validation accuracy, so it needs some images for that.")
+    with _importing():
+        from app.classifier.preparation import Preparation
+        from training.data.catalog import DataOptions
+        from training.sweeps import Sweep
+
     preparation = Preparation(resize=resize, invert=invert, center=center)
     options = DataOptions(dataset, data_dir, test_size, skip_unreadable, preparation=preparation)
-    target = choose_device(device)
-    data = load_dataset(options)
-    train, held_out = split_off(data.train, validation, data.labels)
-    recipes = grid(base.settling(len(train)) if epochs is None else base, rates, decays, seed_numbers)
-    show_start(describe_device(target), why_not_cuda(device, target), data, train, as_json=as_json)
-    choose_threads(len(data.labels) * len(recipes))
-    fits = Fits(recipes, train, held_out, len(data.labels), target)
-    ranked = rank(recipes, show_progress(fits.epochs(), recipes[0].epochs), len(held_out))
-    show_ranking(ranked, as_json=as_json)
+    best = Sweep(
+        base, rates, decays, seed_numbers, options, validation, device, more_epochs=epochs is None, as_json=as_json
+    ).run()
     if save:
-        best = Job(ranked[0].recipe, options, validation, device, out, as_json=as_json)
-        replace(best, command=_fit_command(best)).run()
+        with _importing():
+            from training.jobs import job_of
+
+        job_of(best, options, validation, device, out, as_json=as_json).run()
 
 
 @app.command()
@@ -232,12 +231,14 @@ def learn(
     """
     if not leads():
         return  # of processes that torchrun started; learning is one process's work
-    # They bring the database, which no other command needs.
-    from training.learn import command  # noqa: PLC0415
-    from training.learn.learner import Plan  # noqa: PLC0415
-
     if once and every is not None:
         raise RecipeError("--once and --every exclude each other.")
+    with _importing():
+        from app.classifier.preparation import Preparation
+        from training.data.catalog import DataOptions
+        from training.learn import command
+        from training.learn.learner import Plan
+
     settings = command.settings(models_dir)
 
     def data(preparation: Preparation) -> DataOptions:
@@ -270,13 +271,29 @@ def evaluate(
     """
     if not leads():
         return  # of processes that torchrun started; one speaks
-    model = model.expanduser()
-    loaded = artifact.load(model / artifact.FILE_NAME if model.is_dir() else model)
-    labels, preparation = loaded.metadata.labels, loaded.metadata.preparation
-    options = DataOptions(dataset, data_dir, None, skip_unreadable, preparation=preparation)
-    data = load_for_testing(options, labels)
-    unseen = data.test if whole else unseen_images(data, loaded)
-    show_evaluation(measure(loaded.model, unseen, labels), len(data.test) - len(unseen), as_json=as_json)
+    with _importing():
+        from training.evaluations import evaluate_saved
+
+    evaluate_saved(model, dataset, data_dir, skip_unreadable=skip_unreadable, whole=whole, as_json=as_json)
+
+
+@contextmanager
+def _importing() -> Iterator[None]:
+    """Leave garbage alone meanwhile: what is imported stays, and walks over it would take a second, also at the end.
+
+    Raises:
+        ImportError: whatever keeps packages from being imported.
+    """
+    gc.disable()
+    try:
+        yield
+    except MemoryError as error:
+        raise ImportError("memory is used up") from error
+    except OSError as error:
+        raise ImportError(str(error)) from error
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _numbers(option: str, text: str, kind: Callable[[str], _Number]) -> list[_Number]:
@@ -286,31 +303,8 @@ def _numbers(option: str, text: str, kind: Callable[[str], _Number]) -> list[_Nu
         raise RecipeError(f"{option} {text} must be numbers separated by commas.") from error
 
 
-def _fit_command(job: Job) -> list[str]:
-    """The command line that makes the best of a sweep again."""
-    given = asdict(job.recipe) | {"dataset": job.data.name, "data_dir": job.data.folder, "validation": job.validation}
-    given |= {"test_size": job.data.test_size} if ":" in job.data.name else {}
-    given |= {"out": job.out} if job.out else {}
-    preparation = job.data.preparation
-    given |= {"center": preparation.center} if preparation.center != "none" else {}
-    flags = {
-        "--skip-unreadable": job.data.skip_unreadable,
-        "--resize": preparation.resize,
-        "--invert": preparation.invert,
-    }
-    options = [
-        part
-        for name, value in given.items()
-        if value is not None
-        for part in (f"--{name.replace('_', '-')}", str(value))
-    ]
-    return ["fit", *options, *(flag for flag, is_set in flags.items() if is_set)]
-
-
 def run(name: str) -> None:
     """Do what the arguments say, as a program of this name; exit with 2 and one sentence where that fails."""
-    gc.freeze()  # no later collection walks what has been imported, nor does the one at the end
-    gc.enable()
     sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - closed by the caller
     sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     if isinstance(sys.stdout, TextIOWrapper):
@@ -322,7 +316,14 @@ def run(name: str) -> None:
     except Interruption as one:
         note("interrupted.")
         sys.exit(one.exit_code)
+    except ImportError:
+        raise  # whoever called says what to install
+    except TrainingError as error:
+        note(f"error: {error}")
+        sys.exit(2)
     except Exception as error:
+        from training.failures import sentence_of
+
         sentence = sentence_of(error)
         if sentence is None:
             raise

@@ -1,6 +1,5 @@
 """What the terminal shows while a model is fitted: a live table and a progress bar, or one JSON object per line."""
 
-import json
 import math
 import os
 import sys
@@ -13,7 +12,6 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
-from rich.text import Text
 
 from app.classifier.metadata import Evaluation
 from training.data.datasets import Dataset
@@ -23,23 +21,23 @@ from training.fitting.scores import EpochScores, complaint
 from training.fitting.sweep import Ranked
 from training.names import apart, counted, in_shell, shortened, visible
 from training.results.measured import Measured
-from training.results.publishing import CHALLENGER, model_name
+from training.results.model_folder import CHALLENGER, model_name
+from training.terminal import note, print_json, show_rows, stdout
+from training.torchrun import started_this
 
 __all__ = [
-    "note",
-    "print_json",
     "show_epochs",
     "show_evaluation",
     "show_progress",
     "show_ranking",
-    "show_rows",
     "show_saved",
     "show_start",
 ]
 
 _ROWS = 10  # the last epochs that the live table shows
+_MOST_COLUMNS = 100  # classes, up to which the confusion matrix is shown whole
+_MOST_PAIRS = 20  # of classes, that are shown in its place
 _MAX_NAME = 20  # characters of a class's name beside the confusion matrix
-_ENDLESS = 100_000  # columns of a line that goes to a file or a pipe
 
 
 def show_start(
@@ -49,7 +47,7 @@ def show_start(
     device, *details = machine.values()
     reason = f", as torch finds no CUDA here: {why_not_cuda}" if why_not_cuda else ""
     note(f"Training on {device} ({', '.join(details)}){reason}.")
-    if "RANK" in os.environ and "TORCHELASTIC_RUN_ID" not in os.environ:
+    if "RANK" in os.environ and not started_this():
         note("note: RANK is set, but torchrun did not start this process: it trains alone.")
     for warning in data.warnings():
         note(f"note: {warning}")
@@ -116,16 +114,6 @@ def show_progress(epochs: Iterable[list[EpochScores]], total: int) -> list[Epoch
     return last
 
 
-def show_rows(header: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
-    """A table on stdout, whole: as wide as it is where no terminal limits it."""
-    table = Table(title=title and Text(title), title_justify="left")
-    for name in header:
-        table.add_column(Text(name))
-    for row in rows:
-        table.add_row(*(Text(visible(cell)) for cell in row))
-    _stdout().print(table)
-
-
 def show_ranking(ranked: list[Ranked], *, as_json: bool) -> None:
     if as_json:
         for place, one in enumerate(ranked, 1):
@@ -168,15 +156,16 @@ def show_evaluation(evaluation: Evaluation, left_out: int, *, as_json: bool) -> 
         for number, (label, one) in enumerate(zip(labels, evaluation.classes, strict=True))
     )
     show_rows(("", "class", "precision", "recall", "F1", "images"), classes)
-    _show_confusion(evaluation.confusion_matrix, [shortened(label, _MAX_NAME) for label in labels])
+    rows = [f"{number} {shortened(label, _MAX_NAME)}" for number, label in enumerate(labels)]
+    show = _show_confusion if len(labels) <= _MOST_COLUMNS else _show_confusions
+    show(evaluation.confusion_matrix, rows)
 
 
-def _show_confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str]) -> None:
+def _show_confusion(matrix: Sequence[Sequence[int]], rows: Sequence[str]) -> None:
     """The matrix, its columns under the classes' numbers, in as many bands as the terminal's width asks for."""
-    count = len(labels)
-    rows = [f"{number} {label}" for number, label in enumerate(labels)]
+    count = len(rows)
     widths = [max(len(str(column)), *(len(str(row[column])) for row in matrix)) + 3 for column in range(count)]
-    room = _stdout().width - max(map(len, rows)) - 4
+    room = stdout().width - max(map(len, rows)) - 4
     first = 0
     while first < count:
         last = first + 1
@@ -188,28 +177,18 @@ def _show_confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str]) -> N
         first = last
 
 
-def _stdout() -> Console:
-    console = Console(markup=False, emoji=False, highlight=False)
-    return console if console.is_terminal else Console(markup=False, emoji=False, highlight=False, width=_ENDLESS)
-
-
-def print_json(event: str, fields: Mapping[str, object]) -> None:
-    sys.stdout.write(json.dumps(_finite({"event": event, **fields}), allow_nan=False) + "\n")
-    sys.stdout.flush()
-
-
-def _finite(value: object) -> object:
-    """JSON knows neither NaN nor infinity: they become null."""
-    if isinstance(value, Mapping):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def note(text: str) -> None:
-    """One plain line for a person, on stderr so that stdout stays for results."""
-    Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False).print(visible(text))
+def _show_confusions(matrix: Sequence[Sequence[int]], rows: Sequence[str]) -> None:
+    """What was most often taken for what, where nobody could read the matrix."""
+    pairs = [
+        (number, true, predicted)
+        for true, row in enumerate(matrix)
+        for predicted, number in enumerate(row)
+        if number and true != predicted
+    ]
+    often = sorted(pairs, key=lambda pair: (-pair[0], *pair[1:]))[:_MOST_PAIRS]
+    shown = ((rows[true], rows[predicted], f"{number:,}") for number, true, predicted in often)
+    show_rows(("true class", "predicted class", "images"), shown, f"{len(often)} of {len(pairs):,} confusions")
+    note(f"The whole confusion matrix, of {len(rows)} classes, is in what --json prints.")
 
 
 def _table(epochs: Sequence[EpochScores]) -> Table:

@@ -9,12 +9,6 @@ TrainingError
 └── DivergedError     the loss stopped being a finite number
 """
 
-import re
-
-import torch
-
-from app.classifier.errors import ClassifierError
-
 __all__ = [
     "CheckpointError",
     "DataError",
@@ -23,13 +17,7 @@ __all__ = [
     "LearningError",
     "RecipeError",
     "TrainingError",
-    "sentence_of",
 ]
-
-_OUT_OF_MEMORY = re.compile(  # what torch, C++, the system's loader and matplotlib's extensions say of it
-    r"you tried to allocate \d+ bytes|out of memory|bad_alloc|failed to map segment|annot allocate memory"
-    r"|without (?:setting an exception|exception set)"
-)
 
 
 class TrainingError(Exception):
@@ -58,25 +46,3 @@ class RecipeError(TrainingError):
 
 class DivergedError(TrainingError):
     pass
-
-
-def sentence_of(error: Exception) -> str | None:
-    """What a person at the terminal is told of a failure; None: it is this program's fault, and needs a traceback."""
-    first_line = str(error).partition("\n")[0]
-    match error:
-        case TrainingError() | ClassifierError():
-            return str(error)
-        case OSError(filename=str(path), strerror=str(reason)):
-            return f"{path}: {reason}."
-        case OSError():
-            return str(error)
-        case torch.OutOfMemoryError() | MemoryError():
-            return _out_of_memory(first_line)
-        case torch.AcceleratorError():
-            return f"the GPU failed: {first_line}"
-    found = _OUT_OF_MEMORY.search(first_line)
-    return None if found is None else _out_of_memory(found[0])
-
-
-def _out_of_memory(found: str) -> str:
-    return f"memory is used up{f' ({found})' if found else ''}; try a smaller --batch-size, or --stream."

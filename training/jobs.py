@@ -1,9 +1,8 @@
 """One fit from the data set to the model folder, in one process or in each of many: load, fit, measure, publish."""
 
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -15,21 +14,22 @@ from training.data.catalog import DataOptions, load_dataset
 from training.data.datasets import Dataset, is_text
 from training.data.splits import FileSplit, Split, split_off
 from training.errors import CheckpointError, TrainingError
-from training.fitting.checkpoints import FILE_NAME, Checkpoint, Purpose, load_checkpoint, purpose_of, save_checkpoint
+from training.fitting.checkpoints import FILE_NAME, Checkpoint, Purpose, load_checkpoint, purpose_of
 from training.fitting.devices import choose_device, choose_threads, describe_device, why_not_cuda
 from training.fitting.fit import Fit
+from training.fitting.keeping import SECONDS, Keeper
 from training.fitting.processes import Processes, join
 from training.fitting.recipes import Recipe
 from training.interruptions import Interruption
-from training.names import in_shell
+from training.names import at_home, in_shell
 from training.results.claims import claim
 from training.results.evaluation import evaluate
 from training.results.measured import Measured
-from training.results.publishing import CHALLENGER, Origin, model_name, publish
+from training.results.model_folder import CHALLENGER, model_name
+from training.results.publishing import Origin, publish
+from training.terminal import note
 
-__all__ = ["Job"]
-
-_CHECKPOINT_SECONDS = 1.0  # at least, between two checkpoints: one takes as long as many epochs of a small data set
+__all__ = ["Job", "job_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +42,6 @@ class _Task:
     train: Split | FileSplit
     validation: Split
     purpose: Purpose
-
-
-class _Keeper:
-    """Saves a fit's state now and then."""
-
-    def __init__(self, path: Path, purpose: Purpose, fit: Fit) -> None:
-        self._path, self._purpose, self._fit = path, purpose, fit
-        self._epochs, self._time = len(fit.history), time.monotonic()  # of the last checkpoint
-
-    def is_due(self) -> bool:
-        return time.monotonic() - self._time >= _CHECKPOINT_SECONDS
-
-    def save(self) -> None:
-        """Save the state after the last whole epoch, unless that has been done."""
-        if len(self._fit.history) > self._epochs:
-            save_checkpoint(self._path, self._fit.checkpoint(self._purpose))
-            self._epochs, self._time = len(self._fit.history), time.monotonic()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +65,10 @@ class Job:
             TrainingError: see its tree; nothing saved is overwritten.
             OSError: the model folder can't be written.
         """
-        device = choose_device(self.device)
+        if self.license is not None and not is_text(self.license):
+            raise TrainingError(f"--license {self.license!r} is not UTF-8, as the model's card is.")
         seeds = self._further_seeds()
+        device = choose_device(self.device)
         with ExitStack() as held:
             with join(device) as processes:
                 task = self._load(processes)
@@ -112,7 +97,7 @@ class Job:
 
     def _folder(self, data: Dataset) -> Path:
         """Where the model goes: unless told, it takes no other's place, and challenges the one that is there."""
-        folder = (self.out or Path("models") / data.name).expanduser()
+        folder = at_home(self.out or Path("models") / data.name)
         name = model_name(folder)
         if not name:
             raise TrainingError(f"--out {folder} has no name, which the model would get; choose a folder in it.")
@@ -129,15 +114,14 @@ class Job:
         if not processes.leads:
             fit.finish()
             return fit
-        keeper = _Keeper(task.folder / FILE_NAME, task.purpose, fit)
+        keeper = Keeper(task.folder / FILE_NAME, task.purpose, fit)
         try:
             for _ in display.show_epochs(fit, task.recipe.epochs, as_json=self.as_json):
-                if keeper.is_due():
-                    keeper.save()
+                keeper.epoch_done()
         except Interruption:
             keeper.save()
             raise
-        if fit.seconds >= _CHECKPOINT_SECONDS:  # measuring and publishing may yet fail
+        if fit.seconds >= SECONDS:  # measuring and publishing may yet fail
             keeper.save()
         return fit
 
@@ -152,7 +136,7 @@ class Job:
                 raise
             return None  # of an earlier fit, which must not stop a restart
         if found is None and self.resume:
-            display.note(f"{task.folder} has no checkpoint: the fit starts with its first epoch.")
+            note(f"{task.folder} has no checkpoint: the fit starts with its first epoch.")
         return found
 
     def _is_finished(self, task: _Task, processes: Processes) -> bool:
@@ -161,12 +145,14 @@ class Job:
         found = [place for place in places if self.resume and _is_model_of(place / artifact.FILE_NAME, task.purpose)]
         is_finished = bool(found) and not (task.folder / FILE_NAME).exists()
         if is_finished and processes.leads:
-            display.note(f"{found[0]} is finished: its model was fitted with these options to these data.")
+            note(f"{found[0]} is finished: its model was fitted with these options to these data.")
         return processes.from_leader(is_finished)
 
-    def _further_seeds(self) -> list[int]:
-        """Each makes a recipe before anything is trained: one may be out of range."""
-        return [replace(self.recipe, seed=self.recipe.seed + more).seed for more in range(1, self.seed_count)]
+    def _further_seeds(self) -> range:
+        """Raises RecipeError: the last one is out of range."""
+        first = self.recipe.seed
+        last = replace(self.recipe, seed=first + self.seed_count - 1).seed
+        return range(first + 1, last + 1)
 
     def _accuracy(self, seed: int, task: _Task, device: torch.device) -> float:
         """Of a fit by another seed, on the test images."""
@@ -189,6 +175,35 @@ class Job:
         version = publish(task.folder, measured, task.data, origin)
         (task.folder / FILE_NAME).unlink(missing_ok=True)
         display.show_saved(task.folder, version, measured, as_json=self.as_json)
+
+
+def job_of(
+    recipe: Recipe, data: DataOptions, validation: float, device: str, out: Path | None, *, as_json: bool
+) -> Job:
+    """The job of fitting one recipe, as the best of a sweep."""
+    job = Job(recipe, data, validation, device, out, as_json=as_json)
+    return replace(job, command=_command(job))
+
+
+def _command(job: Job) -> list[str]:
+    """The command line that does a job."""
+    given = asdict(job.recipe) | {"dataset": job.data.name, "data_dir": job.data.folder, "validation": job.validation}
+    given |= {"test_size": job.data.test_size} if ":" in job.data.name else {}
+    given |= {"out": job.out} if job.out else {}
+    preparation = job.data.preparation
+    given |= {"center": preparation.center} if preparation.center != "none" else {}
+    flags = {
+        "--skip-unreadable": job.data.skip_unreadable,
+        "--resize": preparation.resize,
+        "--invert": preparation.invert,
+    }
+    options = [
+        part
+        for name, value in given.items()
+        if value is not None
+        for part in (f"--{name.replace('_', '-')}", str(value))
+    ]
+    return ["fit", *options, *(flag for flag, is_set in flags.items() if is_set)]
 
 
 def _is_model_of(path: Path, purpose: Purpose) -> bool:

@@ -5,8 +5,9 @@ import shlex
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
-__all__ = ["apart", "counted", "in_markdown", "in_shell", "shortened", "visible"]
+__all__ = ["apart", "at_home", "counted", "in_markdown", "in_shell", "shortened", "visible"]
 
 # Control characters, halves of pairs, line ends, and what turns the direction of writing around.
 _HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -27,6 +28,14 @@ def apart(names: Sequence[str]) -> list[str]:
         f"{visible(name)} ({name!a})" if often[look] > 1 else visible(name)
         for name, look in zip(names, looks, strict=True)
     ]
+
+
+def at_home(path: Path) -> Path:
+    """The path with `~` as a shell reads it: that of a user who is not there stays as it is."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
 
 
 def counted(number: int, noun: str) -> str:

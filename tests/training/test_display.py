@@ -1,6 +1,5 @@
 """What the terminal shows."""
 
-import json
 import re
 
 import pytest
@@ -34,6 +33,22 @@ def test_the_confusion_matrix_is_whole_on_any_terminal(
     assert max(map(len, matrix)) <= width
 
 
+def test_of_very_many_classes_the_most_frequent_confusions_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    count = 300
+    matrix = [[10 if row == column else 0 for column in range(count)] for row in range(count)]
+    for number in range(30):
+        matrix[number][number + 1] = number + 1
+    evaluation = evaluation_of(count).model_copy(update={"confusion_matrix": matrix})
+
+    display.show_evaluation(evaluation, 0, as_json=False)
+
+    shown, said = capsys.readouterr()
+    assert "20 of 30 confusions" in shown
+    assert said == "The whole confusion matrix, of 300 classes, is in what --json prints.\n"
+    pairs = re.findall(r"│ (\d+) class \d+ +│ (\d+) class \d+ +│ (\d+) +│", shown)
+    assert [tuple(map(int, pair)) for pair in pairs] == [(n, n + 1, n + 1) for n in range(29, 9, -1)]
+
+
 def test_the_confusion_matrix_is_whole_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     evaluation = evaluation_of(47)
 
@@ -43,18 +58,3 @@ def test_the_confusion_matrix_is_whole_in_a_pipe(capsys: pytest.CaptureFixture[s
         line for line in capsys.readouterr().out.splitlines() if line.startswith("│ 7 class 7") and "0.9" not in line
     ]
     assert row.count("│") == 49
-
-
-def test_names_are_neither_markup_nor_emoji(capsys: pytest.CaptureFixture[str]) -> None:
-    display.show_rows(("class",), [["[b]x"], [":smile:"], ["a\x1b[31mb\n"]])
-    display.note("[red]:smile: a\nb")
-
-    captured = capsys.readouterr()
-    assert [name in captured.out for name in ("[b]x", ":smile:", "a\\x1b[31mb\\n")] == [True] * 3
-    assert captured.err == "[red]:smile: a\\nb\n"
-
-
-def test_json_has_null_for_what_is_no_number(capsys: pytest.CaptureFixture[str]) -> None:
-    display.print_json("x", {"a": float("nan"), "b": [float("inf"), 1.5], "c": {"d": (float("-inf"),)}})
-
-    assert json.loads(capsys.readouterr().out) == {"event": "x", "a": None, "b": [None, 1.5], "c": {"d": [None]}}

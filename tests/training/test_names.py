@@ -3,13 +3,14 @@
 import html
 import shlex
 import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.names import apart, in_markdown, in_shell, shortened, visible
+from training.names import apart, at_home, in_markdown, in_shell, shortened, visible
 
 ODD = [
     "Ba$$in",
@@ -50,6 +51,13 @@ def test_what_a_terminal_would_obey_is_shown() -> None:
 
 def test_names_that_look_alike_get_their_numbers() -> None:
     assert apart(["\xe9", "e\u0301", "x"]) == ["\xe9 ('\\xe9')", "e\u0301 ('e\\u0301')", "x"]
+
+
+def test_the_home_of_a_user_who_is_not_there_stays_as_a_shell_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+
+    assert at_home(Path("~/data")) == Path("/home/me/data")
+    assert at_home(Path("~nobody-of-this-name/data")) == Path("~nobody-of-this-name/data")
 
 
 def test_a_long_name_ends_in_dots() -> None:

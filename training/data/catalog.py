@@ -1,6 +1,5 @@
-"""What `--dataset` takes, and how it is read."""
+"""A data set, by what `--dataset` says."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -8,21 +7,14 @@ import torch
 
 from app.classifier.preparation import Preparation
 from training.data.datasets import Dataset, check, check_class_ids
+from training.data.known import FAMILY, entries
 from training.data.local_files import load_folder, load_npy
-from training.data.mnist_family import FAMILY, load_mnist
-from training.data.splits import Split
+from training.data.mnist_family import load_mnist
+from training.data.splits import Split, check_share
 from training.errors import DataError
-from training.names import apart, in_shell
+from training.names import apart, at_home, in_shell
 
-__all__ = ["DataOptions", "entries", "load_dataset", "load_for_testing"]
-
-
-def entries() -> Iterator[tuple[str, str]]:
-    """Each data set's name and what it is."""
-    for name, member in FAMILY.items():
-        yield name, member.summary
-    yield "folder:PATH", "image files, one sub-folder per class"
-    yield "npy:DIR", "images.npy uint8 [N, 28, 28], labels.npy, optional classes.json"
+__all__ = ["DataOptions", "load_dataset", "load_for_testing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +68,9 @@ def _numbered_as(data: Dataset, labels: tuple[str, ...]) -> Dataset:
 
 def _load(options: DataOptions) -> Dataset:
     kind, _, rest = options.name.partition(":")
-    path = Path(rest).expanduser()
+    path = at_home(Path(rest))
+    if options.test_size is not None:
+        check_share(options.test_size, "--test-size")  # also where it is not needed: it may have been meant for it
     if options.stream and kind != "npy":
         raise DataError(f"--stream reads npy: data sets, not {options.name}.")
     if options.preparation != Preparation() and kind != "folder":
@@ -88,11 +82,11 @@ def _load(options: DataOptions) -> Dataset:
     if rest and kind == "npy":
         return load_npy(path, options.test_size, stream=options.stream)
     if options.name not in FAMILY:
-        folder = Path(options.name).expanduser()
-        if folder.is_dir():
+        folder = at_home(Path(options.name))
+        if options.name and folder.is_dir():
             raise DataError(
                 f"--dataset {options.name}: for a folder of one's own, say {in_shell([f'folder:{folder}'])}."
             )
         known = ", ".join(entry for entry, _ in entries())
         raise DataError(f"--dataset {options.name}: there is no such data set; there are {known}.")
-    return load_mnist(options.name, options.folder.expanduser())
+    return load_mnist(options.name, at_home(options.folder))

@@ -13,7 +13,7 @@ from app.classifier.softmax import PIXELS
 from training.errors import DataError
 from training.names import counted
 
-__all__ = ["BLOCK", "FileSplit", "Split", "split_off"]
+__all__ = ["BLOCK", "FileSplit", "Split", "check_share", "split_off"]
 
 BLOCK = 4096  # images read or measured at a time: 3 MB
 
@@ -93,6 +93,12 @@ class FileSplit:
         return FileSplit(self.path, self.offset, self.rows[~chosen], self.class_ids[~chosen])
 
 
+def check_share(share: float, option: str) -> None:
+    """Raises DataError: it is no share of what is to be split."""
+    if not 0 <= share < 1:
+        raise DataError(f"{option} {share} must be at least 0 and below 1.")
+
+
 def split_off(
     split: Split | FileSplit, share: float, labels: Sequence[str], *, seed: int = 0, option: str = "--validation"
 ) -> tuple[Split | FileSplit, Split]:
@@ -111,8 +117,7 @@ def split_off(
     Raises:
         DataError: a class would have no image left in one of the parts.
     """
-    if not 0 <= share < 1:
-        raise DataError(f"{option} {share} must be at least 0 and below 1.")
+    check_share(share, option)
     generator = torch.Generator().manual_seed(seed)
     class_ids = split.class_ids
     chosen = torch.zeros(len(split), dtype=torch.bool)

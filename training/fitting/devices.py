@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from training.errors import DeviceError
-from training.fitting.processes import local_rank
+from training.torchrun import local_rank
 
 __all__ = ["choose_device", "choose_threads", "describe_device", "why_not_cuda"]
 

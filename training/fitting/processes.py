@@ -17,10 +17,11 @@ from torch import Tensor, distributed
 from torch.distributed import PrefixStore  # type: ignore[attr-defined]  # documented, but not in its __all__
 from torch.distributed.rendezvous import rendezvous
 
-__all__ = ["ALONE", "Processes", "join", "leads", "local_rank"]
+from training.torchrun import local_rank, started_this
+
+__all__ = ["ALONE", "Processes", "join"]
 
 _T = TypeVar("_T")
-_TORCHRUN = "TORCHELASTIC_RUN_ID"  # torchrun sets it for each process that it starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +68,13 @@ class Processes:
 ALONE = Processes(rank=0, count=1, restarted=False)
 
 
-def local_rank() -> int | None:
-    """The number of this process among those that torchrun started on this machine; None: it did not start it."""
-    return int(os.environ["LOCAL_RANK"]) if _TORCHRUN in os.environ else None
-
-
-def leads() -> bool:
-    """Whether this process speaks for all, also where they don't meet."""
-    return _TORCHRUN not in os.environ or os.environ["RANK"] == "0"
-
-
 @contextmanager
 def join(device: torch.device) -> Iterator[Processes]:
     """Meet the other processes that torchrun started, over NCCL on CUDA and gloo on the CPU; alone without torchrun.
 
     All have to leave together: what one process does alone comes after this.
     """
-    if _TORCHRUN not in os.environ:
+    if not started_this():
         yield ALONE
         return
     on_cuda = device.type == "cuda"

@@ -12,9 +12,9 @@ from app.classifier.conformal import least_images
 from app.classifier.metadata import Evaluation, Learned, Metadata
 from app.classifier.preparation import Preparation
 from training.data.datasets import Dataset, LeftOut
-from training.data.mnist_family import FAMILY
+from training.data.known import FAMILY
 from training.names import in_markdown
-from training.results.report import MISTAKES, PICTURES
+from training.results.model_folder import MISTAKES, PICTURES
 
 __all__ = ["FILE_NAME", "MARK", "render_card"]
 

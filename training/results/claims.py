@@ -15,7 +15,7 @@ from app.classifier import artifact
 from training.errors import TrainingError
 from training.fitting import checkpoints
 from training.results import card
-from training.results.report import MISTAKES, PICTURES, WRITER
+from training.results.model_folder import MISTAKES, PICTURES, WRITER
 
 __all__ = ["claim"]
 

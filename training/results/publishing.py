@@ -16,11 +16,11 @@ from training.fitting.recipes import Recipe
 from training.interruptions import held_back
 from training.results import card
 from training.results.measured import Measured
+from training.results.model_folder import model_name
 from training.results.report import render_report
 
-__all__ = ["CHALLENGER", "Origin", "model_name", "publish"]
+__all__ = ["Origin", "publish"]
 
-CHALLENGER = "challenger"  # folder in a model's folder, of the one that is to prove itself
 _MOST_KNOWN = 1_000_000  # training images that a model file knows each of: 8 MB
 
 
@@ -60,12 +60,6 @@ def publish(folder: Path, measured: Measured, data: Dataset, origin: Origin) -> 
             | {folder / artifact.FILE_NAME: content}
         )
     return artifact.version_of(content)
-
-
-def model_name(folder: Path) -> str:
-    """The folder's name; a challenger has that of the model it challenges."""
-    place = folder.resolve()
-    return place.parent.name if place.name == CHALLENGER else place.name
 
 
 def _metadata(name: str, measured: Measured, data: Dataset, origin: Origin) -> Metadata:

@@ -21,17 +21,10 @@ from training.data.splits import FileSplit, Split
 from training.fitting.scores import EpochScores
 from training.names import shortened
 from training.results.lettering import drawable, fonts_for
+from training.results.model_folder import MISTAKES, WRITER
 
-__all__ = ["EVIDENCE", "MISTAKES", "PICTURES", "WRITER", "render_report"]
+__all__ = ["EVIDENCE", "render_report"]
 
-PICTURES = {
-    "learning-curves.png": "Loss and accuracy by epoch",
-    "confusion-matrix.png": "True classes (rows) and what they were taken for (columns)",
-    "weights.png": "Each class's weights: blue pixels speak for it, orange ones against",
-    "reliability.png": "Accuracy by confidence; on the diagonal the model is as right as it is sure",
-}
-MISTAKES = "mistakes.png"  # shows the data set's own images, so it stays out of the repository
-WRITER = "softmax-serving"  # stands in each picture as the software that made it
 EVIDENCE = LinearSegmentedColormap.from_list(
     "evidence", [[part / 255 for part in color] for color in (AGAINST, (255, 255, 255), FOR)]
 )
@@ -51,7 +44,7 @@ def render_report(
     test: Split | FileSplit,
     logits: Tensor,
 ) -> dict[str, bytes]:
-    """PICTURES and mistakes.png as PNG files, by their names.
+    """PICTURES and MISTAKES as PNG files, by their names.
 
     Args:
         model: C classes.

@@ -10,7 +10,7 @@ from app.classifier.softmax import SIDE
 from tests.training.conftest import make_split, write_idx
 from training.data.catalog import DataOptions, load_dataset
 from training.data.datasets import Dataset
-from training.data.mnist_family import FAMILY
+from training.data.known import FAMILY
 from training.data.splits import Split
 
 DIGITS = "0123456789"

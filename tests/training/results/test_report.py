@@ -13,7 +13,8 @@ from tests.training.conftest import make_split
 from training.data.splits import Split
 from training.fitting.scores import EpochScores
 from training.results.evaluation import evaluate, logits_of
-from training.results.report import EVIDENCE, PICTURES, _confusion_matrix, render_report
+from training.results.model_folder import PICTURES
+from training.results.report import EVIDENCE, _confusion_matrix, render_report
 
 
 def test_each_picture_is_written_whatever_the_number_of_classes() -> None:
