@@ -21,7 +21,7 @@ from training import display
 from training.data.datasets import digests
 from training.data.splits import Split
 from training.jobs import Job
-from training.results.report import PICTURES
+from training.results.model_folder import PICTURES
 
 
 def test_fit_saves_a_model_that_serving_loads(training: CommandLine, data_dir: Path, tmp_path: Path) -> None:
@@ -150,8 +150,11 @@ def test_what_is_not_ours_is_not_replaced(training: CommandLine, data_dir: Path,
 
 @pytest.mark.parametrize(
     "options",
-    [["--seeds", "0"], ["--stream"], ["--out", os.fsdecode(b"/tmp/model-\xff")], ["--out", "/"]],
-    ids=["seeds", "stream", "out", "root"],
+    [
+        *(["--seeds", "0"], ["--stream"], ["--out", os.fsdecode(b"/tmp/model-\xff")], ["--out", "/"]),
+        *(["--license", os.fsdecode(b"\xff")], ["--test-size", "1"]),
+    ],
+    ids=["seeds", "stream", "out", "root", "license", "share"],
 )
 def test_options_that_mean_nothing_are_refused(training: CommandLine, data_dir: Path, options: list[str]) -> None:
     result = training("fit", "--data-dir", data_dir, *options)
@@ -425,6 +428,7 @@ def test_a_last_seed_out_of_range_is_refused_before_anything_is_read(training: C
 
     assert result.exit_code == 2
     assert "--seed 4294967296" in result.stderr
+    assert "--seed 1000000000000" in training("fit", "--seed", "1", "--seeds", "1000000000000").stderr
     assert list(tmp_path.iterdir()) == []
 
 

@@ -110,7 +110,8 @@ def check(dataset: Dataset, source: str) -> Dataset:
         if not is_text(name):
             raise DataError(f"{source} has the name {name!r}, which is not UTF-8.")
     if count < 2:
-        raise DataError(f"{source} has {count} class; softmax regression needs at least 2.")
+        found = "1 class" if count == 1 else "no classes"
+        raise DataError(f"{source} has {found}; softmax regression needs at least 2.")
     for part, split in (("training", dataset.train), ("test", dataset.test)):
         if not len(split):
             raise DataError(f"{source} has no {part} images.")

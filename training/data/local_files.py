@@ -32,6 +32,7 @@ from app.classifier.softmax import PIXELS, SIDE
 from training.data.datasets import Dataset, LeftOut
 from training.data.splits import FileSplit, Split, split_off
 from training.errors import DataError
+from training.failures import sentence_of
 from training.names import apart, visible
 
 __all__ = ["load_folder", "load_npy"]
@@ -140,7 +141,16 @@ def _others(path: Path, parts: list[Path]) -> tuple[str, ...]:
 
 
 def _classes(folder: Path) -> tuple[str, ...]:
-    return tuple(entry.name for entry in _entries(folder) if entry.is_dir())
+    """The sub-folders' names.
+
+    Raises:
+        DataError: a link leads nowhere, perhaps to the folder of a class on a disk that is not there.
+    """
+    entries = _entries(folder)
+    for entry in entries:
+        if entry.is_symlink() and not entry.exists():
+            raise DataError(f"{visible(str(entry))} is a link that leads nowhere; mend it, or remove it.")
+    return tuple(entry.name for entry in entries if entry.is_dir())
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -164,7 +174,7 @@ def _read_images(
             except (ImageError, OSError) as error:
                 reason = "a folder" if file.is_dir() else _REASONS.get(type(error), "can't be read")
                 failures[label, reason].append(visible(file.name))
-                first = first or str(error)
+                first = first or str(sentence_of(error))
     if failures and not skip_unreadable:
         count = sum(map(len, failures.values()))
         sizes = sum(len(files) for (_, reason), files in failures.items() if reason == _REASONS[WrongSizeError])
@@ -204,7 +214,7 @@ def _map_arrays(folder: Path, *, stream: bool) -> Split | FileSplit:
         or images.shape[1:] != (SIDE, SIDE)
         or not images.flags.c_contiguous
     ):
-        found = f"{images.dtype} {list(images.shape)}"
+        found = f"{images.dtype} {list(images.shape)} in {'C' if images.flags.c_contiguous else 'Fortran'} order"
         raise DataError(f"{folder / 'images.npy'} must be uint8 [N, 28, 28] in C order, not {found}.")
     if labels.shape != (len(images),) or labels.dtype.kind not in "iu":
         found = f"{labels.dtype} {list(labels.shape)}"
@@ -235,7 +245,7 @@ def _map(path: Path, *, writable: bool = True) -> _Array:
     except MemoryError:
         raise
     except Exception as error:  # numpy raises whatever its reader of headers raises
-        raise DataError(f"{path} is not a NumPy array: {str(error).partition(chr(10))[0]}.") from error
+        raise DataError(f"{path} is not a NumPy array: {str(error).partition(chr(10))[0].rstrip('.')}.") from error
     return array
 
 

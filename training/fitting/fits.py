@@ -98,7 +98,7 @@ class Fits:
             seconds = time.perf_counter() - start
             if not any(map(math.isfinite, losses)):
                 raise DivergedError(
-                    f"The loss is not finite in epoch {epoch}: --lr {self._recipe.lr} is too high for these data; "
+                    f"The loss is not finite in epoch {epoch}: {self._recipe.too_high} is too high for these data; "
                     "nothing was saved. Try a tenth of it."
                 )
             measured = zip(losses, accuracies, *self._validate(), strict=True)

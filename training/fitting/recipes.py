@@ -53,20 +53,29 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Raises RecipeError: a value outside its range."""
-        if not all(1 <= number <= _MOST for number in (self.epochs, self.batch_size)):
-            raise RecipeError(f"--epochs and --batch-size must be at least 1 and at most {_MOST}.")
+        for option, number in (("--epochs", self.epochs), ("--batch-size", self.batch_size)):
+            if not 1 <= number <= _MOST:
+                raise RecipeError(f"{option} {number} must be at least 1 and at most {_MOST}.")
         if not (math.isfinite(self.lr) and self.lr > 0):
             raise RecipeError(f"--lr {self.lr} must be a positive number.")
         if not 0 <= self.momentum < 1:
             raise RecipeError(f"--momentum {self.momentum} must be at least 0 and below 1.")
         if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
             raise RecipeError(f"--weight-decay {self.weight_decay} must be 0 or a positive number.")
-        if not all(0 <= seed < 2**32 for seed in (self.seed, self.order_seed)):
-            raise RecipeError(f"--seed {self.seed} and --shuffle-seed must be between 0 and {2**32 - 1}.")
+        for option, seed in (("--seed", self.seed), ("--shuffle-seed", self.order_seed)):
+            if not 0 <= seed < 2**32:
+                raise RecipeError(f"{option} {seed} must be between 0 and {2**32 - 1}.")
 
     @property
     def order_seed(self) -> int:
         return self.seed if self.shuffle_seed is None else self.shuffle_seed
+
+    @property
+    def too_high(self) -> str:
+        """The option that made the loss leave all bounds: a decay that more than takes back a weight does it alone."""
+        if self.lr * self.weight_decay > 1:
+            return f"--weight-decay {self.weight_decay:g} with --lr {self.lr:g}"
+        return f"--lr {self.lr:g}"
 
     def settling(self, sample_count: int) -> "Recipe":
         """This recipe with so many epochs that few images, too, are seen in enough steps for the loss to settle."""

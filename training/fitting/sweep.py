@@ -6,10 +6,15 @@ from itertools import product
 from math import isfinite
 
 from app.classifier.intervals import wilson_interval
+from training.errors import RecipeError
 from training.fitting.recipes import Recipe
 from training.fitting.scores import EpochScores
 
 __all__ = ["Ranked", "grid", "rank"]
+
+_MOST = (
+    10_000  # combinations that are fitted at once; of ten classes, their weights take 300 MB, and as much thrice more
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +26,14 @@ class Ranked:
 
 
 def grid(base: Recipe, rates: Sequence[float], decays: Sequence[float], seeds: Sequence[int]) -> list[Recipe]:
-    """All combinations; they share the order of the minibatches, which the first seed draws."""
+    """All combinations; they share the order of the minibatches, which the first seed draws.
+
+    Raises:
+        RecipeError: a value is out of range, or they are too many.
+    """
+    count = len(rates) * len(decays) * len(seeds)
+    if count > _MOST:
+        raise RecipeError(f"--lr, --weight-decay and --seeds make {count:,} combinations; {_MOST:,} are the most.")
     return [
         replace(base, lr=lr, weight_decay=decay, seed=seed, shuffle_seed=seeds[0])
         for lr, decay, seed in product(rates, decays, seeds)

@@ -16,13 +16,14 @@ from app.records.errors import RecordsError
 from app.rollout.errors import RolloutError
 from app.serving.errors import ServingError
 from app.settings import Settings, complaints
-from training.display import note, print_json
 from training.errors import LearningError, TrainingError
 from training.learn.learner import Learner, Look, Plan
+from training.terminal import note, print_json
 
 __all__ = ["learn", "seconds_of", "settings"]
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_MOST_SECONDS = 365 * 86_400  # between two looks; a system's clocks bear no wait of centuries
 _REFUSALS = (TrainingError, ModelFileError, RolloutError, RecordsError, ServingError, OSError)
 
 
@@ -39,7 +40,10 @@ def seconds_of(text: str) -> float:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)
     if found is None or not float(found[1]):
         raise LearningError(f"--every {text}: write a number and s, m, h or d, such as 1h.")
-    return float(found[1]) * _UNITS[found[2]]
+    seconds = float(found[1]) * _UNITS[found[2]]
+    if seconds > _MOST_SECONDS:
+        raise LearningError(f"--every {text}: a year, 365d, is the most.")
+    return seconds
 
 
 def learn(plan: Plan, found: Settings, every: float | None, *, as_json: bool) -> None:

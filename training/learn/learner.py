@@ -17,10 +17,12 @@ from training.data.catalog import DataOptions, load_dataset
 from training.data.datasets import Dataset
 from training.errors import LearningError
 from training.fitting.devices import choose_device, choose_threads, describe_device
+from training.fitting.recipes import Recipe
 from training.learn.candidates import Candidate, Study, learned_from
 from training.learn.decisions import Standing, carry_out, consider
 from training.names import in_shell
-from training.results.publishing import CHALLENGER, Origin, publish
+from training.results.model_folder import CHALLENGER
+from training.results.publishing import Origin, publish
 
 __all__ = ["Learner", "Look", "Plan"]
 
@@ -38,6 +40,13 @@ class Plan:
     seed: int = 0
     device: str = "auto"
     decides: bool = False  # promotes and takes back, where it else says what it would do
+
+    def __post_init__(self) -> None:
+        """Raises TrainingError: what a look may need only after weeks can't be had."""
+        if not self.name or Path(self.name).name != self.name or self.name == "..":
+            raise LearningError(f"{self.name!r} is no name of a model: that is its folder's in the models folder.")
+        Recipe(seed=self.seed)
+        choose_device(self.device)
 
 
 @dataclass(frozen=True, slots=True)

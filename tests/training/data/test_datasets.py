@@ -1,23 +1,31 @@
 """Data sets: what is read, and what is refused in one line that names the culprit."""
 
 import json
+import math
 import os
+import re
 import unicodedata
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from app.classifier.images import read_pixels
 from app.classifier.preparation import Preparation
-from tests.training.conftest import make_split, write_idx
-from training.data.catalog import DataOptions, entries, load_dataset
+from tests.training.conftest import make_split, write_fashion_mnist, write_idx
+from training.data.catalog import DataOptions, load_dataset
 from training.data.datasets import Dataset, LeftOut
+from training.data.known import entries
 from training.data.splits import BLOCK, FileSplit, Split, split_off
 from training.errors import DataError
+
+RAW_FILES = [f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
 
 
 def load(name: str, folder: Path = Path("nowhere"), **options: Any) -> Dataset:
@@ -47,10 +55,63 @@ def test_data_that_are_damaged_are_refused_with_the_folder_to_mend(data_dir: Pat
         load("fashion-mnist", data_dir)
 
 
+@st.composite
+def idx_files(draw: st.DrawFn) -> bytes:
+    """What may be taken for a file of MNIST's format: a magic number, sizes and bytes that need not fit together."""
+    magic = draw(st.sampled_from([b"\0\0\x08", b"\0\0\x0d", b"\1\2\x08", b"\x1f\x8b\x08", b""]))
+    sizes = draw(st.lists(st.sampled_from([0, 1, 2, 27, 28, 200, 784, 2**32 - 1]), max_size=5))
+    dimensions = draw(st.sampled_from([len(sizes), 0, 1, 3, 255]))
+    fitting = math.prod(sizes) if sizes and math.prod(sizes) < 10_000 else 0
+    body = bytes(fitting) + draw(st.sampled_from([b"", b"x"]))
+    return magic + bytes([dimensions]) + b"".join(size.to_bytes(4, "big") for size in sizes) + body
+
+
+@given(content=st.one_of(idx_files(), st.binary(max_size=40)), file=st.sampled_from(RAW_FILES))
+@settings(max_examples=150, deadline=None)
+def test_whatever_stands_in_a_file_is_refused_in_one_sentence(content: bytes, file: str) -> None:
+    with TemporaryDirectory() as folder:
+        data_dir = write_fashion_mnist(Path(folder), make_split(200), make_split(20, seed=1))
+        (data_dir / "FashionMNIST" / "raw" / file).write_bytes(content)
+
+        with pytest.raises(DataError) as refused:
+            load("fashion-mnist", data_dir)
+
+    assert re.fullmatch(r"fashion-mnist('s files in| can't be read from) [^\n]+\.", str(refused.value))
+
+
+def test_a_damaged_file_is_named(data_dir: Path) -> None:
+    path = data_dir / "FashionMNIST" / "raw" / "t10k-images-idx3-ubyte"
+    path.write_bytes(path.read_bytes()[:-1])
+
+    with pytest.raises(DataError, match=r"\(t10k-images-idx3-ubyte is damaged\)"):
+        load("fashion-mnist", data_dir)
+
+
+def test_labels_that_are_no_list_are_refused(data_dir: Path) -> None:
+    write_idx(data_dir / "FashionMNIST" / "raw" / "train-labels-idx1-ubyte", make_split(1000).class_ids[:, None])
+
+    with pytest.raises(DataError, match="fashion-mnist can't be read from"):
+        load("fashion-mnist", data_dir)
+
+
+def test_a_test_set_without_images_is_refused(data_dir: Path) -> None:
+    write_idx(data_dir / "FashionMNIST" / "raw" / "t10k-images-idx3-ubyte", torch.zeros(0, 28, 28))
+    write_idx(data_dir / "FashionMNIST" / "raw" / "t10k-labels-idx1-ubyte", torch.zeros(0))
+
+    with pytest.raises(DataError, match=r"^fashion-mnist has no test images\.$"):
+        load("fashion-mnist", data_dir)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1, 7, math.nan])
+def test_a_test_size_that_is_no_share_is_refused_also_where_none_is_split_off(data_dir: Path, share: float) -> None:
+    with pytest.raises(DataError, match=rf"--test-size {share} must be at least 0 and below 1"):
+        load_dataset(DataOptions("fashion-mnist", data_dir, share))
+
+
 def test_images_and_labels_of_different_data_sets_are_refused(data_dir: Path) -> None:
     write_idx(data_dir / "FashionMNIST" / "raw" / "t10k-labels-idx1-ubyte", torch.zeros(7, dtype=torch.uint8))
 
-    with pytest.raises(DataError, match=r"raw are not of one data set: images \[\d+, 28, 28\], 7 labels"):
+    with pytest.raises(DataError, match=r"not of one data set of 28×28 images: images \[\d+, 28, 28\], 7 labels"):
         load("fashion-mnist", data_dir)
 
 
@@ -151,6 +212,24 @@ def test_a_named_pipe_and_a_folder_are_not_waited_for(tmp_path: Path) -> None:
     (tmp_path / "why" / "inner").mkdir()
 
     with pytest.raises(DataError, match=r"2 of 22 files .*pipe\.png is no file"):
+        load(f"folder:{tmp_path}")
+    assert len(load(f"folder:{tmp_path}", skip_unreadable=True).train) == 16
+
+
+@pytest.mark.parametrize("target", ["not/there", "c"], ids=["nowhere", "loop"])
+def test_a_link_in_the_place_of_a_class_that_leads_nowhere_is_not_passed_over(tmp_path: Path, target: str) -> None:
+    write_images(tmp_path, make_split(20, class_count=2), ("a", "b"))
+    (tmp_path / "c").symlink_to(target)
+
+    with pytest.raises(DataError, match=r"/c is a link that leads nowhere; mend it, or remove it\.$"):
+        load(f"folder:{tmp_path}")
+
+
+def test_a_file_that_is_a_link_to_nothing_is_named(tmp_path: Path) -> None:
+    write_images(tmp_path, make_split(20, class_count=2), ("a", "b"))
+    (tmp_path / "a" / "x.png").symlink_to("gone.png")
+
+    with pytest.raises(DataError, match=rf"The first: {tmp_path}/a/x\.png: No such file or directory\.$"):
         load(f"folder:{tmp_path}")
     assert len(load(f"folder:{tmp_path}", skip_unreadable=True).train) == 16
 
@@ -289,7 +368,9 @@ def test_streamed_arrays_are_the_same_data(tmp_path: Path) -> None:
         (np.zeros((4, 28, 28), np.uint8), np.array([0, 1, -1, 0]), r"has the label -1"),
         (np.zeros((4, 28, 28), np.uint8), np.array([0, 1, 10**9, 0]), r"has the label 1000000000"),
         (np.zeros((40, 28, 28), np.uint8), np.arange(40) % 2 * 2, r"class '1' has no training images"),
-        (np.zeros((9, 28, 28), np.uint8), np.zeros(9, np.int64), r"has 1 class"),
+        (np.zeros((9, 28, 28), np.uint8), np.zeros(9, np.int64), r"has 1 class;"),
+        (np.zeros((0, 28, 28), np.uint8), np.zeros(0, np.int64), r"has no classes;"),
+        (np.zeros((28, 28, 9), np.uint8).T, np.arange(9), r"not uint8 \[9, 28, 28\] in Fortran order"),
     ],
 )
 def test_arrays_that_cannot_be_trained_on_are_refused(

@@ -74,6 +74,11 @@ def test_a_loss_that_is_not_finite_stops_the_training_and_is_explained() -> None
         train(Recipe(lr=1e30, momentum=0.99), make_split(1000))
 
 
+def test_a_weight_decay_that_alone_drives_the_weights_away_is_named() -> None:
+    with pytest.raises(DivergedError, match=r"epoch \d: --weight-decay 1e\+20 with --lr 0\.1 is too high"):
+        train(Recipe(weight_decay=1e20), make_split(1000))
+
+
 def test_the_loss_of_a_model_that_is_surely_wrong_is_its_true_one() -> None:
     train_split = make_split(256, class_count=2)
     validation = Split(train_split.pixels, 1 - train_split.class_ids)

@@ -43,12 +43,14 @@ def test_a_cosine_schedule_falls_slowly_at_both_ends() -> None:
         {"momentum": 1},
         {"weight_decay": -1},
         {"seed": -1},
+        {"seed": 2**32},
+        {"shuffle_seed": -1},
     ],
 )
 def test_a_value_out_of_range_is_refused_and_named(wrong: dict[str, int]) -> None:
-    option = "--" + next(iter(wrong)).replace("_", "-")
+    [(name, value)] = wrong.items()
 
-    with pytest.raises(RecipeError, match=option):
+    with pytest.raises(RecipeError, match=rf"^--{name.replace('_', '-')} {value} must be "):
         Recipe(**wrong)  # type: ignore[arg-type]
 
 

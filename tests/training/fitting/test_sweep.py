@@ -1,8 +1,10 @@
 """A sweep fits many settings at once, each as its own fit would."""
 
+import pytest
 import torch
 
 from tests.training.conftest import make_split
+from training.errors import RecipeError
 from training.fitting.fit import Fit
 from training.fitting.fits import Fits
 from training.fitting.recipes import Recipe
@@ -22,6 +24,11 @@ def test_each_setting_equals_its_own_single_fit() -> None:
         alone.finish()
         assert alone.history[-1].validation_accuracy == scores.validation_accuracy
         torch.testing.assert_close(alone.model.weight, model.weight, rtol=1e-3, atol=1e-5)
+
+
+def test_too_many_settings_are_refused_before_one_is_made() -> None:
+    with pytest.raises(RecipeError, match="make 1,000,000,000,000 combinations; 10,000 are the most"):
+        grid(Recipe(), [0.1] * 10**6, [0.0] * 10**3, range(10**3))
 
 
 def test_settings_that_diverge_come_last_and_stop_nobody() -> None:

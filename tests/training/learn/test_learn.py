@@ -158,6 +158,12 @@ def test_another_data_set_than_the_models_is_refused(record: Recorder, training:
         (("nobody",), "There is no model 'nobody'"),
         ((NAME, "--every", "soon"), "write a number and s, m, h or d"),
         ((NAME, "--once", "--every", "1h"), "exclude each other"),
+        ((NAME, "--every", "999999999999999d"), "a year, 365d, is the most"),
+        ((NAME, "--seed", "-1"), "--seed -1 must be between 0 and"),
+        ((NAME, "--device", "gpu"), "there are auto, cpu, cuda and cuda:N"),
+        (("..",), "'..' is no name of a model"),
+        (("",), "'' is no name of a model"),
+        ((f"{NAME}/..",), "is no name of a model"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(
