@@ -4,6 +4,7 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from rich.console import Console
 from rich.table import Table
@@ -17,8 +18,9 @@ _ENDLESS = 100_000  # columns of a line that goes to a file or a pipe
 
 
 def note(text: str) -> None:
-    """One plain line for a person, on stderr so that stdout stays for results."""
-    Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False).print(visible(text))
+    """One plain line for a person, on stderr so that stdout stays for results; a full disk there stops nobody."""
+    with suppress(OSError):
+        Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False).print(visible(text))
 
 
 def show_rows(header: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:

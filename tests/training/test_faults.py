@@ -3,9 +3,11 @@
 import json
 import multiprocessing
 import os
+import re
 import resource
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -19,14 +21,16 @@ from typing import Any
 import pytest
 
 from app.classifier import artifact
+from tests.conftest import REPOSITORY
 from tests.training.conftest import make_split, write_fashion_mnist
-from training.command_line import run
+from training import jobs
+from training.__main__ import main
 from training.fitting.checkpoints import FILE_NAME as CHECKPOINT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's signals and limits")
 
 _PROCESSES = multiprocessing.get_context("forkserver")  # which imports torch once, and forks what follows
-_PROCESSES.set_forkserver_preload([__name__])
+_PROCESSES.set_forkserver_preload([__name__, jobs.__name__])
 _LONG = 100_000  # epochs, for minutes
 
 
@@ -85,7 +89,7 @@ def _run(arguments: list[str], output: Path, prepare: Callable[[], object]) -> N
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = ["training", *arguments]
     prepare()
-    run("python -m training")
+    main()
 
 
 def _signal_at(event: str, place: str, number: int) -> None:
@@ -272,15 +276,41 @@ def test_too_little_memory_is_one_sentence_and_leaves_the_old_model(refit: Fit, 
 
     assert exit_code in {0, 2}
     if exit_code:
-        assert refit.told()[-1].startswith("error: memory is used up")
+        assert re.match(r"error: (memory is used up|the packages that training needs can't be)", refit.told()[-1])
         assert len(refit.told()) <= 2
         assert refit.files() == before
+
+
+def test_too_little_memory_to_begin_is_one_sentence() -> None:
+    command = f"ulimit -v 400000; exec {sys.executable} -m training evaluate models/fashion-mnist"
+
+    result = subprocess.run(
+        ["/bin/sh", "-c", command], cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=120
+    )
+
+    assert result.returncode == 2
+    assert re.fullmatch(r"error: the packages that training needs can't be loaded: [^\n]+\n", result.stderr)
 
 
 @pytest.mark.parametrize("descriptor", [1, 2])
 def test_a_closed_output_keeps_nobody_from_fitting(fit: Fit, descriptor: int) -> None:
     assert fit(prepare=partial(_close, descriptor)) == 0
     assert artifact.load(fit.out / artifact.FILE_NAME)
+
+
+def test_people_who_cannot_be_told_keep_nobody_from_fitting(fit: Fit) -> None:
+    assert fit(prepare=partial(_onto_a_full_disk, 2)) == 0
+    assert artifact.load(fit.out / artifact.FILE_NAME)
+
+
+def test_results_that_cannot_be_printed_end_a_fit_with_a_sentence(fit: Fit) -> None:
+    assert fit(prepare=partial(_onto_a_full_disk, 1)) == 2
+    assert fit.told()[-1] == "error: the output can't be written: No space left on device."
+    assert not fit.out.exists()
+
+
+def _onto_a_full_disk(descriptor: int) -> None:
+    os.dup2(os.open("/dev/full", os.O_WRONLY), descriptor)
 
 
 def _close(descriptor: int) -> None:
