@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import yaml
 
 from app import __version__
 from app.settings import Settings
@@ -44,6 +45,16 @@ def test_every_variable_of_compose_is_shown_with_its_default() -> None:
     assert used.pop("SOFTMAX_ALLOW_ANONYMOUS") == "true"  # its ports are this machine's alone
     assert used.pop("SOFTMAX_ALLOWED_HOSTS") == "localhost,service"  # the second is what Prometheus asks
     assert used == {name: value for name, value in SHOWN.items() if not name.startswith("SOFTMAX_")}
+
+
+def test_compose_trains_on_a_gpu_or_says_why_not_and_has_room_for_its_threads() -> None:
+    train = yaml.safe_load(COMPOSE)["services"]["train"]
+
+    assert train["command"] == ["fit", "--device", "cuda"]
+    assert train["environment"] == {"TRAINING_DEVICE": "cuda", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
+    assert train["pids_limit"] >= 4096
+    [gpu] = train["deploy"]["resources"]["reservations"]["devices"]
+    assert (gpu["driver"], gpu["capabilities"]) == ("nvidia", ["gpu"])
 
 
 def test_the_image_is_labelled_with_the_version() -> None:

@@ -20,7 +20,9 @@ from tests.training.conftest import CommandLine, Outcome, make_split
 from training import display
 from training.data.datasets import digests
 from training.data.splits import Split
+from training.fitting.devices import choose_device, describe_device, why_not_cuda
 from training.jobs import Job
+from training.names import in_markdown
 from training.results.model_folder import PICTURES
 
 
@@ -70,6 +72,26 @@ def test_json_has_a_line_per_epoch_and_one_for_the_model(training: CommandLine, 
     events = [json.loads(line) for line in result.stdout.splitlines()]
     assert [event["event"] for event in events] == ["start", "epoch", "epoch", "saved"]
     assert events[3]["version"] == artifact.load(tmp_path / "m" / artifact.FILE_NAME).version
+
+
+def test_where_it_was_trained_stands_on_the_terminal_in_json_in_the_file_and_on_the_card(
+    training: CommandLine, data_dir: Path, tmp_path: Path
+) -> None:
+    result = training("fit", "--data-dir", data_dir, "--out", tmp_path / "m", "--epochs", "1", "--json")
+
+    device = choose_device("auto")
+    machine, reason = describe_device(device), why_not_cuda("auto", device)
+    first, *details = machine.values()
+    start = json.loads(result.stdout.splitlines()[0])
+    assert (
+        f"Training on {first} ({', '.join(details)}){f', as torch finds no CUDA here: {reason}' * bool(reason)}."
+        in (result.stderr)
+    )
+    assert machine.items() <= start.items()
+    assert start["images"] == {"train": 950, "validation": 50, "test": 200}
+    assert artifact.load(tmp_path / "m" / artifact.FILE_NAME).metadata.machine == machine
+    card = (tmp_path / "m" / "README.md").read_text()
+    assert f"| machine | {', '.join(f'{name} {in_markdown(value)}' for name, value in machine.items())} |" in card
 
 
 @pytest.mark.parametrize("options", [["--lr", "1e30"], ["--lr", "3e38", "--epochs", "1", "--batch-size", "1000000000"]])

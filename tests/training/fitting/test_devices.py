@@ -1,5 +1,7 @@
 """Where it is trained is said, and what can't be had is refused in one sentence."""
 
+import warnings
+
 import pytest
 import torch
 
@@ -48,6 +50,40 @@ def test_a_gpu_that_cannot_compute_is_refused_in_torchs_own_words(monkeypatch: p
         choose_device("cuda:1")
     with pytest.raises(DeviceError, match="there is no such GPU; this machine has cuda:0 to cuda:1"):
         choose_device("cuda:2")
+
+
+def test_a_driver_that_is_too_old_is_the_reason_for_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_old() -> bool:
+        warnings.warn("CUDA initialization: The NVIDIA driver is too old (found 11040). Please update it", stacklevel=2)
+        return False
+
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.cuda, "is_available", too_old)
+    monkeypatch.setattr(torch.cuda, "init", lambda: None)
+
+    assert why_not_cuda("auto", choose_device("auto")) == "The NVIDIA driver is too old (found 11040)"
+    with pytest.raises(DeviceError, match=r"no CUDA device here: The NVIDIA driver is too old \(found 11040\)\.$"):
+        choose_device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("choice", "local_rank", "reason"),
+    [
+        ("cuda", 2, "torchrun started process 2 here, which has 2 GPUs: lower --nproc-per-node"),
+        ("cuda:1", 1, "torchrun's processes each take a GPU of their own; say --device cuda"),
+    ],
+)
+def test_torchruns_processes_each_take_a_gpu_of_their_own(
+    choice: str, local_rank: int, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
+    monkeypatch.setenv("LOCAL_RANK", str(local_rank))
+
+    with pytest.raises(DeviceError, match=reason):
+        choose_device(choice)
 
 
 def test_the_cpu_is_described() -> None:

@@ -7,10 +7,11 @@ import torch
 
 from app.classifier.softmax import SoftmaxRegression
 from tests.training.conftest import make_split
-from training.data.splits import Split
+from training.data.splits import BLOCK, Split
 from training.errors import DivergedError
 from training.fitting.fit import Fit
 from training.fitting.fits import Fits
+from training.fitting.graphs import Body, Eager
 from training.fitting.recipes import ClassWeights, Recipe
 from training.fitting.scores import EpochScores, complaint, sums
 from training.results.evaluation import evaluate
@@ -67,6 +68,24 @@ def test_without_validation_images_there_are_no_validation_scores() -> None:
 
     assert scores.validation_loss is None
     assert scores.validation_accuracy is None
+
+
+def test_progress_counts_the_part_of_an_epoch_that_is_done() -> None:
+    seen: list[float] = []
+
+    class Watching(Eager):
+        def repeated(self, body: Body) -> Body:
+            def watched() -> None:
+                seen.append(run.progress)
+                body()
+
+            return watched
+
+    run = Fit(Recipe(epochs=2), make_split(4 * BLOCK), NOTHING, 10, CPU, runner=Watching(CPU))
+    run.finish()
+
+    assert seen == [0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75]
+    assert run.progress == 2
 
 
 def test_a_loss_that_is_not_finite_stops_the_training_and_is_explained() -> None:

@@ -32,7 +32,11 @@ def two_recipes(batch_size: int) -> list[Recipe]:
 
 @pytest.mark.parametrize(
     ("count", "batch_size"),
-    [*product([1, 255, 256, 257, 4096, 4097, 5000, 8500], [256, 10_000]), (1, 1), (255, 1), (257, 1)],
+    [
+        *product([1, 255, 256, 257, 4096, 4097, 5000, 8500], [256, 10_000]),
+        *((count, 1) for count in (1, 255, 256, 257)),
+        *(pytest.param(count, 1, marks=pytest.mark.slow) for count in (4096, 4097, 5000, 8500)),  # thousands of steps
+    ],
 )
 def test_replayed_chunks_give_the_weights_of_the_eager_loop_to_the_last_bit(count: int, batch_size: int) -> None:
     train = make_split(count)

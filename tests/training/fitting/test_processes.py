@@ -11,12 +11,14 @@ import pytest
 import torch
 
 from app.classifier import artifact
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, free_port
 from tests.training.conftest import CommandLine, make_split
+from training import jobs
 from training.fitting.checkpoints import FILE_NAME, purpose_of, save_checkpoint
 from training.fitting.fit import Fit
 from training.fitting.processes import ALONE, Processes
 from training.fitting.recipes import Recipe
+from training.results.measured import Measured
 
 
 def test_the_parts_of_a_minibatch_are_disjoint_and_make_up_the_whole() -> None:
@@ -40,6 +42,34 @@ def test_a_process_that_torchrun_did_not_start_says_so_where_it_has_a_rank(
     result = training("fit", "--data-dir", data_dir, "--epochs", "1", "--out", tmp_path / "m")
 
     assert "RANK is set, but torchrun did not start this process: it trains alone" in result.stderr
+
+
+def test_the_processes_have_parted_before_the_leader_measures(
+    training: CommandLine, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torchrun = {"TORCHELASTIC_RUN_ID": "x", "TORCHELASTIC_RESTART_COUNT": "0", "RANK": "0", "LOCAL_RANK": "0"}
+    meeting = {"WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    for name, value in (torchrun | meeting).items():
+        monkeypatch.setenv(name, value)
+    together: list[tuple[str, bool]] = []
+    for place, name in ((Fit, "finish"), (Fit, "epochs"), (Measured, "of"), (jobs, "publish")):
+        _watch(monkeypatch, place, name, together)
+
+    result = training("fit", "--data-dir", data_dir, "--epochs", "1", "--device", "cpu", "--out", tmp_path / "m")
+
+    assert result.exit_code == 0, result.stderr
+    assert together == [("epochs", True), ("of", False), ("publish", False)]
+
+
+def _watch(monkeypatch: pytest.MonkeyPatch, place: object, name: str, together: list[tuple[str, bool]]) -> None:
+    """Note for each call whether the processes' group is there."""
+    original = getattr(place, name)
+
+    def watched(*arguments: object, **options: object) -> object:
+        together.append((name, torch.distributed.is_initialized()))
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(place, name, watched)
 
 
 @pytest.mark.slow
