@@ -12,6 +12,7 @@ a reader finds a whole model file at every moment, and `finish` goes on where it
 
 import fcntl
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -149,6 +150,11 @@ class ModelFolder:
             with self._deciding():
                 (self.path / UNLOADED).unlink()
 
+    def check_changeable(self) -> None:
+        """Raise BusyError or UnwritableError where the folder can't be changed now."""
+        with self._deciding():
+            pass
+
     def finish(self) -> Decision | None:
         """Finish what another process began and could not end.
 
@@ -201,8 +207,8 @@ class ModelFolder:
             raise BusyError(f"Another process is deciding about model {self.path.name}; try again.") from None
         except OSError as error:
             raise UnwritableError(
-                f"The folder of model {self.path.name}, {self.path}, can't be changed ({error.strerror}). Where it "
-                "is mounted read-only, change the files where they come from."
+                f"The folder of model {self.path.name}, {self.path}, can't be changed by user {os.geteuid()} "
+                f"({error.strerror}). Where it is mounted read-only, change the files where they come from."
             ) from error
 
     def _decide(self, action: Action, source: Path, who: str, weigh: Callable[[], Any]) -> Decision:

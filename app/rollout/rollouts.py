@@ -42,6 +42,10 @@ class Rollouts:
         """Put a model file in the challenger's place; its version. Raises as `ModelFolder.challenge`."""
         return self._model(name).challenge(file)
 
+    def check_changeable(self, name: str) -> None:
+        """Raise as `ModelFolder.check_changeable`, or NoSuchModelError."""
+        self._model(name).check_changeable()
+
     def evidence(self, name: str, champion: LiveModel | Artifact, challenger: LiveModel | Artifact) -> Evidence:
         """What speaks for a challenger so far, by images that neither was trained on; both have the same labels.
 

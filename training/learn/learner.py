@@ -101,6 +101,7 @@ class Learner:
             return Look("nothing", ["Nothing new was told since the last look."], len(images))
         if len(images) <= plan.window:  # the data set need not even be there
             return _too_few(len(images), plan.window)
+        self._rollouts.check_changeable(plan.name)  # before what would be learned in vain
         look = self._learn(
             standing,
             Study(

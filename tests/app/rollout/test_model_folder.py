@@ -290,7 +290,7 @@ def test_a_folder_that_cannot_be_written_is_named_and_left_as_it_is(folder: Path
     before = versions(folder)
     (folder / ".deciding").mkdir()  # whoever tests as root may write wherever the system lets him
 
-    with pytest.raises(UnwritableError, match=r"The folder of model letters, .* can't be changed \(Is a directory\)"):
+    with pytest.raises(UnwritableError, match=r"letters, .* can't be changed by user \d+ \(Is a directory\)"):
         model_folder(folder).promote("the command line", no_evidence)
 
     assert versions(folder) == before

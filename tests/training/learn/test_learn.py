@@ -27,7 +27,8 @@ CHALLENGER = Path(NAME) / "challenger" / FILE_NAME
 
 def content(folder: Path) -> dict[Path, bytes]:
     """All files, but for the empty ones that processes lock."""
-    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    files = (path for path in folder.rglob("*") if path.is_file() and path.stat().st_size)
+    return {path.relative_to(folder): path.read_bytes() for path in files}
 
 
 def joined(*splits: Split) -> Split:
@@ -135,6 +136,18 @@ def test_a_challenger_stays_until_a_better_one_comes(record: Recorder, learn: Le
     assert second["outcome"] == "nothing"
     assert any("against the present challenger: The evidence is" in reason for reason in second["reasons"])
     assert content(models) == before
+
+
+def test_a_folder_that_cannot_be_changed_is_named_before_anything_is_learned(
+    record: Recorder, training: CommandLine, models: Path, tmp_path: Path
+) -> None:
+    record(lit(drawn(400, 2)))
+    (models / NAME / ".deciding").mkdir()  # whoever tests as root may write wherever the system lets him
+
+    done = training("learn", NAME, "--window", "300", "--data-dir", tmp_path / "not-even-looked-for")
+
+    assert done.exit_code == 2
+    assert "can't be changed by user" in done.stderr
 
 
 def test_too_few_labels_are_said(record: Recorder, learn: Learn) -> None:
