@@ -59,8 +59,8 @@ FROM base AS training
 COPY --from=training-environment /opt/venv /opt/venv
 COPY app app
 COPY training training
-# For any user: a volume mounted here takes over its rights.
-RUN install --directory --mode 1777 data models
+# The first two are for any user, the last for the service's: a volume mounted there takes over its rights.
+RUN install --directory --mode 1777 data models && install --directory --owner service var
 ENV MPLCONFIGDIR=/tmp/matplotlib
 USER 10001
 ENTRYPOINT ["python", "-m", "training"]

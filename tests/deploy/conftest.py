@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ import httpx
 import pytest
 
 from tests.conftest import REPOSITORY, free_port
+
+IMAGE = "softmax-serving"
 
 collect_ignore = ["test_ray_serve.py"]  # `make test-ray` names it, in an environment of its own
 
@@ -39,9 +41,22 @@ class Stack:
 
     def compose(self, *arguments: str, **environment: str) -> str:
         """Run `docker compose`, or `docker-compose` where the plugin is missing; return what it prints."""
+        return _output(self._command(arguments), self._environment | environment)
+
+    def refused(self, *arguments: str, **environment: str) -> list[str]:
+        """The lines that a command prints, which `docker compose` runs and which ends with exit code 2."""
+        result = _run(self._command(arguments), self._environment | environment)
+        assert result.returncode == 2, result.stdout + result.stderr
+        return [*result.stdout.splitlines(), *result.stderr.splitlines()]
+
+    def _command(self, arguments: Sequence[str]) -> list[str]:
         program = ["docker", "compose"] if _succeeds("docker", "compose", "version") else ["docker-compose"]
-        command = [*program, "--project-name", self._name, *arguments]
-        return _output(command, self._environment | environment)
+        return [*program, "--project-name", self._name, *arguments]
+
+    def give_models_to(self, user: str) -> None:
+        """What docs/operations.md does by `sudo chown -R`: the tests need not have root's rights."""
+        volume = ("--volume", f"{self.models}:/srv/models")
+        _output(["docker", "run", "--rm", "--user", "0", *volume, "--entrypoint", "chown", IMAGE, "-R", user, "models"])
 
     def container(self) -> str:
         """The id of the service's container."""
@@ -82,9 +97,13 @@ def _succeeds(*command: str) -> bool:
 
 
 def _output(command: list[str], environment: dict[str, str] | None = None) -> str:
-    result = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
+    result = _run(command, environment)
     assert result.returncode == 0, f"{' '.join(command)}:\n{result.stdout[-4000:]}{result.stderr[-4000:]}"
     return result.stdout.strip()
+
+
+def _run(command: list[str], environment: dict[str, str] | None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="session")
@@ -106,3 +125,10 @@ def stack(built: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sta
         yield stack
     finally:
         stack.compose("down", "--volumes")
+
+
+@pytest.fixture(scope="session")
+def trainer(stack: Stack) -> Stack:
+    """The same, with the image in which models are fitted."""
+    stack.compose("build", "train-cpu")
+    return stack

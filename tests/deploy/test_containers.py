@@ -21,6 +21,7 @@ pytestmark = pytest.mark.engine
 DISTRIBUTIONS = """
 import importlib.metadata, json, sys
 import app.command_line, app.main, app.terminal.predictions, app.terminal.records, app.terminal.rollouts
+import psycopg  # where SOFTMAX_RECORDS names a server
 from uvicorn.config import Config
 config = Config("app.main:create_app", factory=True)
 config.load()
@@ -92,14 +93,14 @@ def test_the_engine_finds_it_healthy(stack: Stack) -> None:
     assert health == "healthy"
 
 
-def test_it_runs_without_rights_and_can_write_nowhere_but_in_tmp(stack: Stack) -> None:
+def test_it_runs_without_rights_and_can_write_nowhere_but_in_tmp_and_its_records(stack: Stack) -> None:
     rights = stack.inside(RIGHTS)
 
     assert rights["uid"] == 10001
     assert rights["gid"] != 0
     assert set(rights["capabilities"]) == {"0000000000000000"}
     assert rights["no_new_privileges"] == "1"
-    assert set(rights["writable"]) <= {"/tmp", "/dev/shm", "/dev/mqueue"}  # noqa: S108 - the container's
+    assert set(rights["writable"]) <= {"/tmp", "/srv/var", "/dev/shm", "/dev/mqueue"}  # noqa: S108 - the container's
 
 
 def test_its_memory_processors_processes_and_log_are_bounded(stack: Stack) -> None:
@@ -114,10 +115,10 @@ def test_its_memory_processors_processes_and_log_are_bounded(stack: Stack) -> No
     assert [port["HostIp"] for [port] in limits["PortBindings"].values()] == ["127.0.0.1"]
 
 
-def test_the_image_holds_app_and_models_and_no_compiler(stack: Stack) -> None:
+def test_the_image_holds_app_models_and_a_place_for_records_and_no_compiler(stack: Stack) -> None:
     files = stack.inside("import json, os; print(json.dumps(sorted(os.listdir('/srv'))))")
 
-    assert files == ["app", "models"]
+    assert files == ["app", "models", "var"]
     assert stack.inside(PROGRAMS) == []
 
 
@@ -134,7 +135,8 @@ def test_what_serving_does_not_import_is_a_fiftieth_of_what_is_installed(stack: 
     assert sum(sizes["unused"].values()) < sum(sizes["used"].values()) / 50, sizes["unused"]
 
 
-def test_a_model_trained_into_the_volume_is_served_without_a_restart(stack: Stack, tmp_path: Path) -> None:
+def test_a_model_trained_into_the_volume_is_served_without_a_restart(trainer: Stack, tmp_path: Path) -> None:
+    stack = trainer
     started = stack.inspect()["State"]["StartedAt"]
     for label, image in (("boots", drawings.ankle_boot()), ("blanks", Image.new("L", (28, 28)))):
         folder = tmp_path / "images" / label
@@ -142,7 +144,6 @@ def test_a_model_trained_into_the_volume_is_served_without_a_restart(stack: Stac
         for number in range(12):
             image.save(folder / f"{number}.png")
 
-    stack.compose("build", "train-cpu")
     mount = f"{tmp_path / 'images'}:/images:ro"
     fit = ("fit", "--dataset", "folder:/images", "--out", "models/trained", "--epochs", "3", "--validation", "0")
     stack.compose("run", "--rm", "-v", mount, "train-cpu", *fit)
@@ -206,8 +207,9 @@ def ask(url: str) -> bool:
 
 def test_sigterm_answers_what_is_in_work_and_ends_the_service_in_time(stack: Stack) -> None:
     content = drawings.png()
-    head = f"POST /predict HTTP/1.1\r\nHost: s\r\nContent-Type: image/png\r\nContent-Length: {len(content)}\r\n\r\n"
     host, port = stack.url.removeprefix("http://").split(":")
+    lines = f"Host: {host}\r\nContent-Type: image/png\r\nContent-Length: {len(content)}\r\n\r\n"
+    head = f"POST /predict HTTP/1.1\r\n{lines}"
 
     with socket.create_connection((host, int(port))) as client, ThreadPoolExecutor(1) as pool:
         client.sendall(head.encode() + content[:100])
@@ -229,6 +231,19 @@ def wait_until_unready(stack: Stack, seconds: float = 30) -> None:
     with suppress(httpx.TransportError):
         while httpx.get(f"{stack.url}/readyz").status_code == 200:
             assert time.monotonic() < deadline, "SIGTERM did not make it unready."
+
+
+def test_a_label_finds_the_answer_of_a_container_that_is_gone(stack: Stack) -> None:
+    stack.start(SOFTMAX_RECORD="answers")
+    try:
+        answered_by, answer = stack.container(), predict(stack).json()
+    finally:
+        stack.start()
+
+    told = httpx.post(f"{stack.url}/feedback", json={"id": answer["id"], "label": answer["label"]})
+
+    assert stack.container() != answered_by
+    assert told.json()["joined"] == 1
 
 
 def test_keys_are_rotated_without_a_restart(stack: Stack) -> None:
@@ -266,6 +281,6 @@ def test_several_workers_answer_as_one_service(stack: Stack) -> None:
     assert "softmax_workers 2.0" in text
 
 
-@pytest.mark.parametrize("profile", ["monitoring", "train", "train-cpu"])
+@pytest.mark.parametrize("profile", ["monitoring", "train", "train-cpu", "learn", "decide"])
 def test_compose_accepts_every_profile(stack: Stack, profile: str) -> None:
     assert stack.compose("--profile", profile, "config", "--quiet") == ""
