@@ -35,13 +35,12 @@ from torch import Tensor
 from app.classifier.conformal import ConformalScores
 from app.classifier.errors import ModelFileError
 from app.classifier.metadata import Metadata
+from app.classifier.model_file import FILE_NAME, read, version_of
 from app.classifier.pixel_statistics import PixelStatistics
 from app.classifier.softmax import PIXELS, SIDE, SoftmaxRegression, to_inputs
-from app.regular_files import IrregularFileError, read_regular_file
 
 __all__ = ["FILE_NAME", "Artifact", "load", "prove", "read", "replace_files", "save", "serialize", "version_of"]
 
-FILE_NAME = "model.safetensors"
 _METADATA_KEY = "softmax_serving"
 _CHECKSUM_KEY = "sha256"
 _KNOWN_KEYS = {_METADATA_KEY, _CHECKSUM_KEY, "format"}  # the last is what other writers of safetensors add
@@ -50,7 +49,6 @@ _NO_CHECKSUM = "0" * 64
 _CONFORMAL = "conformal.probabilities"
 _TRAINED_ON = "trained_on"
 _PIXEL_STATISTICS = {"mean": (PIXELS,), "deviation": (PIXELS,), "limit": ()}
-_MAX_BYTES = 64 * 2**20  # 20,000 classes; a larger file is not one of ours
 _MAX_LOGIT = torch.finfo(torch.float32).max / 2  # that weights may make: the difference of two is finite, too
 _RANGES = {"pixels.mean": (0, 1), "pixels.deviation": (0, 1), "pixels.limit": (0, math.inf), _CONFORMAL: (0, 1)}
 _ASCENDING = (_CONFORMAL, _TRAINED_ON)
@@ -121,22 +119,6 @@ def serialize(
     content = save_tensors(tensors, {_METADATA_KEY: metadata.model_dump_json(), _CHECKSUM_KEY: _NO_CHECKSUM})
     content = _in_one_order(content)
     return _with_checksum(content, _NO_CHECKSUM, sha256(content).hexdigest())
-
-
-def read(path: Path) -> bytes:
-    """The bytes of a model file, unproven.
-
-    Raises:
-        ModelFileError: it is missing, unreadable, no regular file, or too large for a model.
-    """
-    try:
-        return read_regular_file(path, _MAX_BYTES)
-    except IrregularFileError as error:
-        raise ModelFileError(path, f"{error}, so not a softmax-serving model") from error
-    except FileNotFoundError as error:
-        raise ModelFileError(path, "it does not exist") from error
-    except OSError as error:
-        raise ModelFileError(path, f"it can't be read ({error.strerror})") from error
 
 
 def load(path: Path) -> Artifact:
@@ -288,11 +270,6 @@ def replace_files(contents: Mapping[Path, bytes]) -> None:
     finally:
         for written in staged.values():
             written.unlink(missing_ok=True)
-
-
-def version_of(content: bytes) -> str:
-    """The version of the model in a file of this content."""
-    return sha256(content).hexdigest()[:12]
 
 
 def _first_line(error: Exception) -> str:

@@ -1,36 +1,27 @@
-"""Who put which version of a model into service, when, and on what evidence."""
+"""Decisions about models, kept in the database."""
 
-from typing import Any, NamedTuple
+import logging
 
 import orjson
 from sqlalchemy import insert, select
 
 from app.records.database import Database
+from app.records.decision import Decision
+from app.records.errors import RecordsError
 from app.records.schema import decisions
 
-__all__ = ["Decision", "read_decisions", "write_decision"]
+__all__ = ["keep_decision", "read_decisions", "write_decision"]
+
+logger = logging.getLogger(__name__)
 
 
-class Decision(NamedTuple):
-    """One decision.
-
-    Attributes:
-        time: seconds since 1970.
-        model: its name.
-        who: a key's name, the command line or the rule.
-        action: such as `promote`.
-        evidence: of JSON's types.
-        from_sha256: of the model file that answered before; None: there was none.
-        to_sha256: of the one that answers since.
-    """
-
-    time: float
-    model: str
-    who: str
-    action: str
-    evidence: Any
-    from_sha256: str | None
-    to_sha256: str | None
+def keep_decision(database: Database, decision: Decision) -> None:
+    """Write a decision down, once; where that can't be done, into the log."""
+    try:
+        if decision not in read_decisions(database, decision.model):
+            write_decision(database, decision)
+    except RecordsError as error:
+        logger.error("%s The decision is kept here alone: %s", error, decision)
 
 
 def write_decision(database: Database, decision: Decision) -> None:

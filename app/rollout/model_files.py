@@ -11,12 +11,12 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
-from app.classifier import artifact
-from app.classifier.artifact import FILE_NAME
+from app.classifier import model_file
 from app.classifier.errors import ModelFileError
+from app.classifier.model_file import FILE_NAME
 from app.regular_files import IrregularFileError, read_regular_file
 
-__all__ = ["copy_model", "digest_of", "link_model", "remove", "remove_model", "sync", "take"]
+__all__ = ["copy_model", "digest_of", "link_model", "remove", "remove_model", "sync", "take", "write"]
 
 logger = logging.getLogger(__name__)
 
@@ -35,16 +35,16 @@ def copy_model(file: Path, folder: Path) -> None:
         OSError: the copies can't be written.
     """
     remove(folder)
-    content = artifact.read(file)
+    content = model_file.read(file)
     (folder / _REPORT).mkdir(parents=True)
-    _write(folder / FILE_NAME, content)
+    write(folder / FILE_NAME, content)
     for path in _beside(file):
         try:
             content = read_regular_file(path, _MAX_BYTES)
         except (IrregularFileError, OSError) as error:
             logger.warning("%s is left out: %s.", path, getattr(error, "strerror", None) or error)
         else:
-            _write(folder / path.relative_to(file.parent), content)
+            write(folder / path.relative_to(file.parent), content)
     _settle(folder)
 
 
@@ -98,9 +98,15 @@ def remove(path: Path) -> None:
 def digest_of(folder: Path) -> str:
     """The SHA-256 of a folder's model file; empty where none can be read."""
     try:
-        return sha256(artifact.read(folder / FILE_NAME)).hexdigest()
+        return sha256(model_file.read(folder / FILE_NAME)).hexdigest()
     except ModelFileError:
         return ""
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file, down to the disk."""
+    path.write_bytes(content)
+    sync(path)
 
 
 def sync(path: Path) -> None:
@@ -126,11 +132,6 @@ def _beside(file: Path) -> list[Path]:
     card, report = file.parent / _CARD, file.parent / _REPORT
     pictures = sorted(report.iterdir()) if report.is_dir() else []
     return [card, *pictures] if os.path.lexists(card) else pictures
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
-    sync(path)
 
 
 def _settle(folder: Path) -> None:

@@ -17,15 +17,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from app.classifier import artifact
-from app.classifier.artifact import FILE_NAME, Artifact
 from app.classifier.errors import ModelFileError
-from app.records.decisions import Decision
+from app.classifier.model_file import FILE_NAME
+from app.records.decision import Decision
 from app.regular_files import IrregularFileError, read_regular_file
 from app.rollout.errors import (
     BusyError,
@@ -34,10 +33,14 @@ from app.rollout.errors import (
     UnfitChallengerError,
     UnwritableError,
 )
-from app.rollout.model_files import copy_model, digest_of, link_model, remove, remove_model, sync, take
-from app.serving.live_models import UNLOADED
+from app.rollout.model_files import copy_model, digest_of, link_model, remove, remove_model, sync, take, write
+from app.rollout.proofs import Proofs, Prove
+from app.serving.places import UNLOADED
 
-__all__ = ["CHALLENGER", "PREVIOUS", "ModelFolder"]
+if TYPE_CHECKING:  # it imports torch, and a rollback does without
+    from app.classifier.artifact import Artifact
+
+__all__ = ["CHALLENGER", "PREVIOUS", "Keep", "ModelFolder"]
 
 logger = logging.getLogger(__name__)
 
@@ -49,18 +52,20 @@ _DECISION = TypeAdapter(Decision)
 
 Action = Literal["promotion", "rollback"]
 Keep = Callable[[Decision], None]
-Weigh = Callable[[Artifact, Artifact], Any]  # champion and challenger to the evidence, of JSON's types
+Weigh = Callable[["Artifact", "Artifact"], Any]  # champion and challenger to the evidence, of JSON's types
 
 
 class ModelFolder:
     """A model's folder, and the decisions about it; one process decides at a time."""
 
-    def __init__(self, path: Path, keep: Keep, min_accuracy: float | None = None) -> None:
+    def __init__(self, path: Path, keep: Keep, prove: Prove, min_accuracy: float | None = None) -> None:
         """Touch nothing yet.
 
         Args:
             path: the model's folder; its name is the model's.
             keep: writes a decision down and never raises; one that was interrupted may be handed over twice.
+            prove: proves what was read of a model file, `artifact.prove`; a rollback calls it only for a file of which
+                no decision has.
             min_accuracy: models of a lower test accuracy are not let in; None: all are.
         """
         self.path = path
@@ -74,6 +79,7 @@ class ModelFolder:
         self._outgoing = path / ".outgoing"  # those of the champion, which becomes the previous version
         self._draft = path / ".decision.new"
         self._journal = path / ".decision.json"
+        self._proofs = Proofs(path / ".proven.json", prove)
 
     def challenge(self, file: Path) -> str:
         """Put a copy of a model file, with the card and report beside it, in the challenger's place.
@@ -115,7 +121,8 @@ class ModelFolder:
             self._check_fit(self._challenger / FILE_NAME)
 
             def evidence() -> Any:
-                return weigh(artifact.load(self._outgoing / FILE_NAME), self._check_fit(self._incoming / FILE_NAME))
+                champion = self._proofs.load(self._outgoing / FILE_NAME)
+                return weigh(champion, self._check_fit(self._incoming / FILE_NAME))
 
             return self._decide("promotion", self._challenger, who, evidence)
 
@@ -131,10 +138,10 @@ class ModelFolder:
             self._finish()
             if not (self._previous / FILE_NAME).exists():
                 raise NoPreviousError(f"Model {self.path.name} has no previous version.")
-            self._prove(self._previous / FILE_NAME)
+            self._check_accuracy(*self._proofs.accuracy(self._previous / FILE_NAME))
 
             def proven() -> Any:
-                self._prove(self._incoming / FILE_NAME)
+                self._check_accuracy(*self._proofs.accuracy(self._incoming / FILE_NAME))
                 return evidence
 
             return self._decide("rollback", self._previous, who, proven)
@@ -171,12 +178,13 @@ class ModelFolder:
         with self._deciding():
             return self._finish()
 
-    def _check_fit(self, challenger: Path) -> Artifact:
+    def _check_fit(self, challenger: Path) -> "Artifact":
         """Prove that a model file could take the champion's place."""
-        loaded = self._prove(challenger)
+        loaded = self._proofs.load(challenger)
+        self._check_accuracy(loaded.version, loaded.metadata.evaluation.accuracy)
         if not (self.path / FILE_NAME).exists():
             raise UnfitChallengerError(f"Model {self.path.name} has no file yet: there is nobody to challenge.")
-        champion = artifact.load(self.path / FILE_NAME)
+        champion = self._proofs.load(self.path / FILE_NAME)
         if loaded.version == champion.version:
             raise UnfitChallengerError(f"Version {loaded.version} is the champion of {self.path.name} already.")
         if loaded.metadata.labels != champion.metadata.labels:
@@ -186,15 +194,12 @@ class ModelFolder:
             )
         return loaded
 
-    def _prove(self, file: Path) -> Artifact:
-        loaded = artifact.load(file)
-        accuracy = loaded.metadata.evaluation.accuracy
+    def _check_accuracy(self, version: str, accuracy: float) -> None:
         if self._min_accuracy is not None and accuracy < self._min_accuracy:
             raise UnfitChallengerError(
-                f"The test accuracy of version {loaded.version}, {accuracy:.4f}, is below SOFTMAX_MIN_ACCURACY, "
+                f"The test accuracy of version {version}, {accuracy:.4f}, is below SOFTMAX_MIN_ACCURACY, "
                 f"{self._min_accuracy:.4f}."
             )
-        return loaded
 
     @contextmanager
     def _deciding(self) -> Iterator[None]:
@@ -218,9 +223,10 @@ class ModelFolder:
             evidence = weigh()
             before, after = digest_of(self._outgoing), digest_of(self._incoming)
             decision = Decision(time.time(), self.path.name, who, action, evidence, before or None, after)
-            self._draft.write_bytes(orjson.dumps(decision._asdict()))
-            sync(self._draft)
+            self._proofs.remember({before, after})
+            write(self._draft, orjson.dumps(decision._asdict()))
         except BaseException:
+            self._proofs.forget_draft()
             for undecided in (self._outgoing, self._incoming, self._draft):
                 remove(undecided)
             raise
@@ -261,6 +267,7 @@ class ModelFolder:
                 "Model %s: the interrupted %s of %s is given up, as the model file has been replaced since.",
                 *(decision.model, decision.action, _version(decision)),
             )
+        self._proofs.forget_draft()
         for undecided in (self._journal, self._arriving, self._incoming, self._outgoing, self._draft):
             remove(undecided)
         return None

@@ -1,26 +1,25 @@
 """Challenges, promotions and rollbacks of the models under one folder, on the evidence of the records."""
 
-import logging
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from app.classifier import artifact
 from app.classifier.artifact import Artifact
 from app.records.database import Database
-from app.records.decisions import Decision, read_decisions, write_decision
+from app.records.decision import Decision
+from app.records.decisions import keep_decision, read_decisions
 from app.records.errors import RecordsError
 from app.records.pairs import read_number, read_pairs
 from app.records.windows import read_counts
 from app.rollout.comparison import Evidence, Fall, weigh, without
-from app.rollout.errors import BusyError, RolloutError, UnprovenError
+from app.rollout.errors import UnprovenError
 from app.rollout.evidence import Rule, fall
-from app.rollout.model_folder import ModelFolder
-from app.serving.errors import NoSuchModelError
+from app.rollout.model_folders import ModelFolders
 from app.serving.live_model import LiveModel
 
 __all__ = ["Rollouts"]
-
-logger = logging.getLogger(__name__)
 
 
 class Rollouts:
@@ -34,17 +33,16 @@ class Rollouts:
             database: with the records.
             min_accuracy: models of a lower test accuracy are not let in; None: all are.
         """
-        self._folder = folder
         self._database = database
-        self._min_accuracy = min_accuracy
+        self._folders = ModelFolders(folder, partial(keep_decision, database), artifact.prove, min_accuracy)
 
     def challenge(self, name: str, file: Path) -> str:
         """Put a model file in the challenger's place; its version. Raises as `ModelFolder.challenge`."""
-        return self._model(name).challenge(file)
+        return self._folders.of(name).challenge(file)
 
     def check_changeable(self, name: str) -> None:
         """Raise as `ModelFolder.check_changeable`, or NoSuchModelError."""
-        self._model(name).check_changeable()
+        self._folders.of(name).check_changeable()
 
     def evidence(self, name: str, champion: LiveModel | Artifact, challenger: LiveModel | Artifact) -> Evidence:
         """What speaks for a challenger so far, by images that neither was trained on; both have the same labels.
@@ -115,19 +113,19 @@ class Rollouts:
                 return {**evidence, "forced": force and not evidence["enough"]}
             raise UnprovenError(f"Version {challenger.version} is not proven: {' '.join(evidence['missing'])}")
 
-        return self._model(name).promote(who, prove)
+        return self._folders.of(name).promote(who, prove)
 
     def roll_back(self, name: str, who: str, evidence: Any = None) -> Decision:
         """Have the previous version answer again; raises as `ModelFolder.roll_back`."""
-        return self._model(name).roll_back(who, evidence)
+        return self._folders.of(name).roll_back(who, evidence)
 
     def unload(self, name: str) -> None:
         """Have a model served no longer, until it is loaded; raises as `ModelFolder.unload`."""
-        self._model(name).unload()
+        self._folders.of(name).unload()
 
     def load(self, name: str) -> None:
         """Have an unloaded model served again; raises as `ModelFolder.load`."""
-        self._model(name).load()
+        self._folders.of(name).load()
 
     def history(self, name: str) -> list[Decision]:
         """Every decision about a model, the newest first.
@@ -143,28 +141,4 @@ class Rollouts:
 
     def finish_all(self) -> None:
         """Finish what other processes began and could not end; what can't be finished is logged."""
-        try:
-            names = sorted(path.name for path in self._folder.iterdir() if path.is_dir())
-        except OSError:
-            return  # whoever loads the models says why
-        for name in names:
-            try:
-                ModelFolder(self._folder / name, self._keep, self._min_accuracy).finish()
-            except BusyError:
-                pass  # another process is at it
-            except (RolloutError, OSError) as error:
-                logger.error("Model %s: an interrupted change of its files can't be finished. %s", name, error)
-
-    def _model(self, name: str) -> ModelFolder:
-        path = self._folder / name
-        if name.startswith(".") or Path(name).name != (name or None) or not path.is_dir():
-            raise NoSuchModelError(f"There is no model {name[:80]!r}.")
-        return ModelFolder(path, self._keep, self._min_accuracy)
-
-    def _keep(self, decision: Decision) -> None:
-        """Write a decision into the records, once; where they can't be written, into the log."""
-        try:
-            if decision not in read_decisions(self._database, decision.model):
-                write_decision(self._database, decision)
-        except RecordsError as error:
-            logger.error("%s The decision is kept here alone: %s", error, decision)
+        self._folders.finish_all()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from app.records.decisions import Decision
+from app.records.decision import Decision
 from app.rollout.comparison import Evidence
 from app.rollout.evidence import Rule
 

@@ -13,7 +13,8 @@ from app.records.errors import RecordsError
 from app.rollout.comparison import Evidence, Fall
 from app.serving.answers import Templates
 from app.serving.live_model import LiveModel
-from app.serving.live_models import LiveModels, Role
+from app.serving.live_models import LiveModels
+from app.serving.places import Role
 
 
 class VersionCard(TypedDict):

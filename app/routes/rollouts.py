@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from app.engine.openapi import problems
 from app.parts import DepAdministrator, DepParts
-from app.records.decisions import Decision
+from app.records.decision import Decision
 
 
 class DecisionReport(TypedDict):

@@ -8,40 +8,24 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
-from typing import Literal, NamedTuple, TypeVar, get_args
+from typing import Literal, NamedTuple, TypeVar
 
 from app.classifier import artifact
 from app.classifier.errors import ModelFileError
 from app.serving.errors import NoSuchModelError, NotReadyError
 from app.serving.live_model import LiveModel
+from app.serving.places import ROLES, UNLOADED, Place, Role
 
-__all__ = ["UNLOADED", "Change", "LiveModels", "Place", "Role"]
+__all__ = ["Change", "LiveModels"]
 
 logger = logging.getLogger(__name__)
 
-UNLOADED = ".unloaded"  # a file that keeps a model's folder from being served
 _PREFERRED_DEFAULT = "fashion-mnist"
 
-Role = Literal["champion", "challenger", "previous"]  # in the order in which they are looked at
-_ROLES: tuple[Role, ...] = get_args(Role)
 Look = tuple[int, ...]  # what a file looks like from outside; any change of its content changes this too
 _NEVER: Look = ()
 Key = TypeVar("Key")
 Entry = TypeVar("Entry")
-
-
-class Place(NamedTuple):
-    """Where a model file lies, and so what it is there for."""
-
-    model: str
-    role: Role = "champion"
-
-    def file(self, folder: Path) -> Path:
-        """The model file, under the models folder."""
-        return folder / self.model / ("" if self.role == "champion" else self.role) / artifact.FILE_NAME
-
-    def __str__(self) -> str:
-        return f"Model {self.model}" if self.role == "champion" else f"Model {self.model}, {self.role}"
 
 
 class Change(NamedTuple):
@@ -156,7 +140,7 @@ class LiveModels:
             self._set_folder_problem(f"Models folder {self._folder} can't be read: {error.strerror}.")
             return None
         self._set_folder_problem(None)
-        places = [Place(folder.name, role) for folder in folders for role in _ROLES]
+        places = [Place(folder.name, role) for folder in folders for role in ROLES]
         looks = {place: _look_at(place.file(self._folder)) for place in places}
         return {place: look for place, look in looks.items() if look is not None}
 
@@ -274,7 +258,7 @@ class LiveModels:
 
 
 def _in_order(place: Place) -> tuple[str, int]:
-    return place.model, _ROLES.index(place.role)
+    return place.model, ROLES.index(place.role)
 
 
 def _is_served(folder: Path) -> bool:

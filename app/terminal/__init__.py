@@ -1,1 +1,1 @@
-"""The commands of `python -m app` besides serving; each needs nearly all rooms, so they stand beside the roof."""
+"""The commands of `python -m app`; they need nearly all rooms, so they stand beside the roof."""

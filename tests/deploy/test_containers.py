@@ -20,7 +20,8 @@ pytestmark = pytest.mark.engine
 
 DISTRIBUTIONS = """
 import importlib.metadata, json, sys
-import app.command_line, app.main, app.terminal.predictions, app.terminal.records, app.terminal.rollouts
+import app.command_line, app.main
+import app.terminal.predictions, app.terminal.records, app.terminal.rollouts, app.terminal.serving
 import psycopg  # where SOFTMAX_RECORDS names a server
 from uvicorn.config import Config
 config = Config("app.main:create_app", factory=True)

@@ -1,5 +1,9 @@
 """Promotions and rollbacks under full load, by another process and over HTTP: no request notices."""
 
+import os
+import resource
+import subprocess
+import sys
 import time
 from pathlib import Path
 from statistics import median
@@ -10,6 +14,7 @@ from app.classifier import artifact
 from app.records.database import Database
 from app.rollout.rollouts import Rollouts
 from tests.app.rollout.conftest import save_model
+from tests.conftest import REPOSITORY
 from tests.load import full_load
 from tests.reliability.test_live_models import (
     NAME,
@@ -68,6 +73,48 @@ def test_promotions_and_rollbacks_under_full_load_fail_no_request(tmp_path: Path
     )
     check(answers, expected)
     assert [row.action for row in history] == ["rollback", "promotion"] * rounds
+
+
+@pytest.mark.slow
+def test_a_rollback_in_the_terminal_is_what_a_running_service_answers_by(tmp_path: Path) -> None:
+    models, answered, ended, cpu = tmp_path / "models", [], [], []  # seconds
+    records = f"sqlite:///{tmp_path}/records.sqlite"
+    environment = os.environ | {"SOFTMAX_MODELS_DIR": str(models), "SOFTMAX_RECORDS": records}
+    command = [sys.executable, "-m", "app", "rollback", NAME]
+    rollouts = Rollouts(models, Database(records))
+    with running_service(models, 1, SOFTMAX_RECORDS=records) as service:
+        first = version_of(service)
+        save_model(tmp_path / "new", seed=1)
+        rollouts.challenge(NAME, tmp_path / "new" / artifact.FILE_NAME)
+        rollouts.promote(NAME, "alice", force=True)
+        present = wait_for_another(service, first)
+        for _ in range(10):
+            began, used = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+            with subprocess.Popen(command, cwd=REPOSITORY, env=environment) as process:
+                present = wait_for_another(service, present)
+                answered.append(time.monotonic() - began)
+            ended.append(time.monotonic() - began)
+            cpu.append(resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - used)
+            assert process.returncode == 0
+        history = rollouts.history(NAME)
+    rollouts.close()
+
+    print(  # noqa: T201 - the figures of benchmarks/reliability.md
+        f"\nFrom the start of the command until the service answered by the previous version: median "
+        f"{median(answered):.2f} s, slowest {max(answered):.2f} s; until the command had ended: {median(ended):.2f} s, "
+        f"{max(ended):.2f} s; CPU time of the command {median(cpu):.2f} s."
+    )
+    assert [(row.action, row.who) for row in history[:10]] == [("rollback", "the command line")] * 10
+
+
+def version_of(service: Service) -> str:
+    version: str = service.ask().json()["model"]["version"]
+    return version
+
+
+def wait_for_another(service: Service, version: str) -> str:
+    until(lambda: version_of(service) != version)
+    return version_of(service)
 
 
 def wait_for_swaps(service: Service, count: int) -> None:

@@ -1,5 +1,6 @@
 from app.records.database import Database
-from app.records.decisions import Decision, read_decisions, write_decision
+from app.records.decision import Decision
+from app.records.decisions import read_decisions, write_decision
 
 PROMOTED = Decision(1.5, "fashion-mnist", "the rule", "promote", {"e": 23.5, "labels": 400}, "a" * 64, "b" * 64)
 

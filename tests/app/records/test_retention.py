@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from app.records.decisions import Decision, read_decisions, write_decision
+from app.records.decision import Decision
+from app.records.decisions import read_decisions, write_decision
 from app.records.records import Records
 from app.records.retention import delete_answers
 from app.records.schema import answers, labels

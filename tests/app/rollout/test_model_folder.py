@@ -18,7 +18,7 @@ import pytest
 from app.classifier import artifact
 from app.classifier.artifact import Artifact
 from app.classifier.errors import ModelFileError
-from app.records.decisions import Decision
+from app.records.decision import Decision
 from app.rollout.errors import (
     BusyError,
     NoChallengerError,
@@ -45,7 +45,7 @@ def versions(folder: Path) -> list[str | None]:
 
 
 def model_folder(path: Path, rows: list[Decision] | None = None, min_accuracy: float | None = None) -> ModelFolder:
-    return ModelFolder(path, (rows if rows is not None else []).append, min_accuracy)
+    return ModelFolder(path, (rows if rows is not None else []).append, artifact.prove, min_accuracy)
 
 
 def no_evidence(_champion: Artifact, _challenger: Artifact) -> None:
@@ -85,7 +85,7 @@ def test_a_rollback_exchanges_the_two_and_can_itself_be_taken_back(folder: Path,
 
     assert versions(folder) == [after, None, before]
     assert [row.action for row in rows] == ["promotion", "rollback", "rollback"]
-    assert {path.name for path in folder.iterdir() if path.name.startswith(".")} == {".deciding"}
+    assert {path.name for path in folder.iterdir() if path.name.startswith(".")} == {".deciding", ".proven.json"}
 
 
 def test_another_challenger_takes_the_place_of_the_first(folder: Path, tmp_path: Path) -> None:
@@ -426,7 +426,7 @@ def test_killed_between_any_two_steps_a_whole_model_is_there_and_the_move_is_fin
         assert (f"Model letters: the {what} of {moved[0]}, decided by the command line," in caplog.text) is bool(
             decision
         )
-        assert {entry.name for entry in path.iterdir() if entry.name.startswith(".")} <= {".deciding"}
+        assert {entry.name for entry in path.iterdir() if entry.name.startswith(".")} <= {".deciding", ".proven.json"}
         outcomes.append(decision is not None)
     else:
         pytest.fail("It has no end.")

@@ -4,7 +4,7 @@ from typing import cast
 
 import pytest
 
-from app.records.decisions import Decision
+from app.records.decision import Decision
 from app.rollout.comparison import Evidence
 from app.rollout.rule import follows_a_promotion, next_step, right_more_often
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from tritonclient import http as triton
 
-from app.serving.live_models import LiveModels, Place, Role
+from app.serving.live_models import LiveModels
+from app.serving.places import Place, Role
 from tests import drawings
 from tests.app.serving.test_standby import NAME, put
 from tests.conftest import running_server

@@ -7,7 +7,8 @@ import pytest
 
 from app.classifier import artifact
 from app.serving.errors import NoSuchModelError
-from app.serving.live_models import Change, LiveModels, Place, Role
+from app.serving.live_models import Change, LiveModels
+from app.serving.places import Place, Role
 from tests.conftest import LABELS, make_metadata, make_model
 from tests.damages import DAMAGES
 

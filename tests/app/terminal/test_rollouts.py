@@ -1,5 +1,6 @@
 """`python -m app challenge`, `promote`, `rollback` and `history`, on real files and records."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,8 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from app.command_line import cli
 from app.rollout.model_folder import CHALLENGER, PREVIOUS
-from app.terminal.rollouts import cli
 from tests.app.rollout.conftest import save_model, whole_version
 from tests.conftest import REPOSITORY
 
@@ -70,6 +71,71 @@ def test_what_cannot_be_is_said_in_one_sentence(folder: Path, arguments: tuple[s
 
     assert (result.exit_code, result.stderr) == (2, f"{reason}\n")
     assert whole_version(folder) == before
+
+
+@pytest.mark.parametrize("command", [("promote", "letters"), ("challenge", "letters", "new"), ("history", "letters")])
+@pytest.mark.usefixtures("folder")
+def test_records_that_are_none_are_named(command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOFTMAX_RECORDS", "nonsense")
+
+    result = run(*command)
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith("SOFTMAX_RECORDS: It is no URL of a database")
+
+
+@pytest.mark.parametrize("records", ["nonsense", "sqlite:////dev/null/records.sqlite"])
+def test_the_way_back_is_open_where_the_records_cannot_be_written(
+    folder: Path, records: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    previous = save_model(folder / PREVIOUS, seed=2)
+    monkeypatch.setenv("SOFTMAX_RECORDS", records)
+
+    result = run("rollback", "letters")
+
+    assert result.exit_code == 0
+    assert whole_version(folder) == previous
+    assert "The decision is kept here alone: Decision(" in caplog.text
+
+
+_WATCHED = """
+import sys
+
+def watch(event, arguments):
+    if event == "os.rename" and str(arguments[1]).endswith("letters/model.safetensors"):
+        print("when the file moves:", {"torch", "sqlalchemy", "uvicorn", "fastapi", "PIL"} & sys.modules.keys())
+
+sys.addaudithook(watch)
+from app.command_line import run
+try:
+    run("app")
+finally:
+    print("at the end:", "torch" in sys.modules)
+"""
+
+
+def test_a_rollback_imports_nothing_slow_before_the_files_have_moved_and_torch_never(
+    folder: Path, tmp_path: Path
+) -> None:
+    before = whole_version(folder)
+    save_model(tmp_path / "new", seed=2)
+    run("challenge", "letters", tmp_path / "new")
+    run("promote", "letters", "--force")
+
+    told = subprocess.run(
+        [sys.executable, "-c", _WATCHED, "rollback", "letters"],
+        cwd=REPOSITORY,
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+
+    assert told[0] == "when the file moves: set()"
+    assert told[1].startswith(f"letters: the rollback is done. Version {before} answers")
+    assert told[2] == "at the end: False"
+    rows = run("history", "letters").stdout.splitlines()
+    assert "rollback" in rows[1]
 
 
 def test_the_commands_are_listed_beside_those_that_answer() -> None:
