@@ -26,7 +26,7 @@ from app.engine.connections.crowd import Crowd
 from app.engine.limits import Limits
 from app.engine.neighbors import Neighbors
 from app.engine.pending import PendingBytes
-from app.engine.problems import HeadersTooLargeError, LongQueryError, OverCapacityError, Problems, RequestError
+from app.engine.problems import HeadersTooLargeError, LongQueryError, OverCapacityError, Problems
 from app.engine.routes import DirectRoutes, Match
 from app.engine.together import Batch, Steps, run_alone
 from app.engine.turns import Turn
@@ -130,14 +130,6 @@ class Dispatcher:
         for name in _LISTS:
             if len(call.header_fields.get(name, b"")) > MAX_LIST_BYTES:
                 raise HeadersTooLargeError(f"The header field {name.decode()} may have {MAX_LIST_BYTES:,} bytes.")
-
-    def permits(self, method: str, call: Call) -> bool:
-        """Whether a call passes the `check`."""
-        try:
-            self.check(method, call)
-        except RequestError:
-            return False
-        return True
 
     def new_request_id(self) -> bytes:
         """ASCII, and never given before."""

@@ -1,4 +1,4 @@
-"""Turns of the event loop: the sockets that have something to read are read, what was asked is answered, and so on."""
+"""Turns of the event loop: sockets are read, what was plainly asked is answered, one thing more is done, and so on."""
 
 from asyncio import AbstractEventLoop
 from collections import deque
@@ -36,6 +36,7 @@ class Turn:
         self._gate = gate
         self._batch = batch
         self._waiting: list[Asking] = []
+        self._behind: deque[Callable[[], None]] = deque()
         self._later: deque[Callable[[], None]] = deque()
 
     def enter(self, loop: AbstractEventLoop) -> None:
@@ -52,6 +53,13 @@ class Turn:
     def wait(self, asking: Asking) -> None:
         """Go on once all sockets have been read."""
         self._waiting.append(asking)
+
+    def wait_behind(self, step: Callable[[], None]) -> None:
+        """Take a step that may take long when the answers of a turn are written, one in a turn; it must not raise.
+
+        However many such steps there are, whoever is answered at once waits for no more than one of them in each turn.
+        """
+        self._behind.append(step)
 
     def later(self, function: Callable[[], None]) -> None:
         """Call a function at the very end of this turn, when all answers are written."""
@@ -78,9 +86,13 @@ class Turn:
             asking.take_turn()
         self._batch.finish()
         self._gate.end_turn()
+        if self._behind:
+            self._behind.popleft()()
         self.accept_waiting()
         while self._later:
             self._later.popleft()()
+        if self._behind and self._loop is not None:
+            self.enter(self._loop)  # the next turn comes, whether a socket can be read or not
 
     def _in_order(self) -> list[Asking]:
         """Those that wait: first those to whom an answer is owed, then the others.

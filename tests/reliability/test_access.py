@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -247,3 +248,14 @@ def test_whoever_says_so_may_listen_without_keys(models_dir: Path) -> None:
             assert httpx.get(f"http://127.0.0.1:{port}/models").status_code == 200
         finally:
             process.terminate()
+
+
+def test_on_one_connection_requests_without_a_key_are_refused_and_one_with_it_is_answered(guarded: Guarded) -> None:
+    bare, keyed = ("GET /models HTTP/1.1\r\nHost: s\r\n" + field for field in ("", f"X-API-Key: {KEY}\r\n"))
+    host, port = guarded.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), 20) as client:
+        client.sendall((bare + "\r\n" + bare.replace("GET", "POST") + "Content-Length: 1\r\n\r\nx").encode())
+        client.sendall((keyed + "Connection: close\r\n\r\n").encode())
+        received = b"".join(iter(lambda: client.recv(65_536), b""))
+
+    assert re.findall(rb"HTTP/1.1 (\d+)", received) == [b"401", b"401", b"200"]

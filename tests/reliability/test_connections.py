@@ -1,6 +1,8 @@
 """One connection and its requests: each whole one gets one answer, whatever comes with it, before it or after it."""
 
+import os
 import re
+import signal
 import socket
 import struct
 import time
@@ -14,7 +16,8 @@ from PIL import Image
 
 from tests import drawings
 from tests.conftest import running_server
-from tests.reliability.sockets import connect, form, read_answer, send
+from tests.reliability.services import running
+from tests.reliability.sockets import Answer, connect, form, read_answer, send
 
 PNG = drawings.png()
 LIVE = b"GET /livez HTTP/1.1\r\nHost: s\r\n\r\n"
@@ -202,3 +205,27 @@ def test_a_request_that_is_cut_off_in_its_body_is_counted(server: str, head: byt
     while cut_off() == before and time.monotonic() < deadline:
         time.sleep(0.1)
     assert cut_off() == before + 1
+
+
+def number_of(answer: Answer) -> int:
+    """The how manieth id of the server an answer has."""
+    return int(answer.headers["x-request-id"].rpartition("-")[2], 16)
+
+
+def test_whoever_sends_costly_heads_waits_for_those_who_ask_plainly(models_dir: Path) -> None:
+    costly = b"GET /livez HTTP/1.1\r\nHost: s\r\n" + b"a:\r\n" * 15_000 + b"\r\n"
+    with running(models_dir) as service, ExitStack() as stack:
+        clients = [stack.enter_context(connect(service.url)) for _ in range(20)]
+        for client in clients:
+            client.sendall(LIVE)
+            read_answer(client)
+
+        os.kill(service.process.pid, signal.SIGSTOP)  # so that all is read in one turn
+        for client in clients[:-1]:
+            client.sendall(costly)
+        clients[-1].sendall(IMAGE)
+        os.kill(service.process.pid, signal.SIGCONT)
+        answers = [read_answer(client) for client in clients]
+
+    assert [answer.status for answer in answers] == [431] * 19 + [200]
+    assert number_of(answers[-1]) < min(number_of(answer) for answer in answers[:-1])

@@ -12,7 +12,8 @@ import logging
 import math
 import re
 from asyncio import Transport
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any
 
 from uvicorn.config import Config
@@ -36,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 _LEAVING_SECONDS = 30  # in which a client that still sends may take its last answer
 _LEAVING_BYTES = 32 * 2**20  # that it may send meanwhile
+_DROPPING_SECONDS = 0.002  # between two looks at what it sends: who sends in vain gets little of the machine
 _LAST_CHANCE_SECONDS = 0.25  # for what was sent before the client could know that the service stops
 _STOPPING_SECONDS = 1.0  # for clients to take their last answers then
 _FED_AT_ONCE = 65_536  # bytes of a body to the parser, in one turn
@@ -182,12 +184,12 @@ class Connection(asyncio.Protocol):
             self._refuse(OverCapacityError(TOO_MUCH))
         return True
 
-    def take_turn(self) -> None:
-        """Go on with what was read."""
+    def take_turn(self, step: Callable[[], None] | None = None) -> None:
+        """Go on with what was read, by a step that has waited for its turn."""
         self._in_turn = False
+        self._is_drawn = True
         try:
-            self._is_drawn = True
-            self._go_on()
+            self._go_on(step)
         except Exception:
             logger.exception("A request could not be read.")
             self.transport.abort()
@@ -267,16 +269,24 @@ class Connection(asyncio.Protocol):
             self._ask_anew()
             self._hold()
 
-    def _go_on(self) -> None:
+    def _take_behind(self, step: Callable[[], None]) -> None:
+        """Take a step that may take long once no other one of this turn need wait for it."""
+        self._in_turn = True
+        self._turn.wait_behind(partial(self.take_turn, step))
+        self._hold()
+
+    def _go_on(self, step: Callable[[], None] | None = None) -> None:
         if self._must_wait() or self.is_leaving():
             return
         try:
-            if self._deadlines.phase is IDLE:
+            if step is not None:
+                step()
+            elif self._deadlines.phase is IDLE:
                 self._begin()
             elif self._arriving is not None:
                 self._read_plain_body(self._arriving)
             elif self._detour is not None:
-                self._feed(self._detour)
+                self._take_behind(partial(self._feed, self._detour))
         except RequestError as error:
             self._refuse(error)
         phase = self._deadlines.phase
@@ -310,8 +320,12 @@ class Connection(asyncio.Protocol):
         if not self.admitted and self._shed_ordinary():
             return
         head = read_plain_head(data, self._start)
-        if head is None or head.size > self._limits.max_head_bytes or not self._begin_plain(head):
-            self._begin_detour()
+        if head is None or head.size > self._limits.max_head_bytes or self._config.root_path:
+            left: Callable[[], None] | None = self._begin_detour
+        else:
+            left = self._begin_plain(head)
+        if left is not None:
+            self._take_behind(left)
 
     def _consume(self, end: int) -> None:
         self._start = end
@@ -319,25 +333,28 @@ class Connection(asyncio.Protocol):
             self._waiting = b""
             self._start = 0
 
-    def _begin_plain(self, head: PlainHead) -> bool:
-        """Answer a plain request, now or once its body is whole; False: it must take the detour."""
-        if self._config.root_path or (self._dispatcher.answers_other_origins and b"origin" in head.fields):
-            return False
+    def _begin_plain(self, head: PlainHead) -> Callable[[], None] | None:
+        """Answer a plain request, now or once its body is whole; what is given back is left to do instead."""
+        if self._dispatcher.answers_other_origins and b"origin" in head.fields:
+            return self._begin_detour
+        body = self._start + head.size
+        end = body + head.body_bytes
         match, call = None, None
         if self.admitted or head.path in self._dispatcher.always_answered:
             match = self._dispatcher.routes.match(head.method, head.path)
-            if match is None or head.body_bytes > match.max_bytes:
-                return False
             call = self._dispatcher.call(head.path, head.query, head.fields)
             call.started = self._turn.clock.began  # it has waited since then
-            if not self._dispatcher.permits(match.method, call):
-                return False
+            try:
+                self._dispatcher.check(head.method.decode() if match is None else match.method, call)
+            except RequestError as error:
+                is_whole = end <= len(self._waiting)
+                return partial(self._refuse_plain, head, call, match, error) if is_whole else self._begin_detour
+            if match is None or head.body_bytes > match.max_bytes:
+                return self._begin_detour
             if not match.route.is_light(call, head.body_bytes, match.named):
-                return False
+                return self._begin_detour
         elif head.body_bytes > _FED_AT_ONCE:
-            return False
-        body = self._start + head.size
-        end = body + head.body_bytes
+            return self._begin_detour
         if end <= len(self._waiting):
             if call is not None:
                 call.content = memoryview(self._waiting)[body:end]
@@ -348,7 +365,12 @@ class Connection(asyncio.Protocol):
             self._arriving = Arriving(head, match, call)
             self._deadlines.enter(BODY)
             self._read_plain_body(self._arriving)
-        return True
+        return None
+
+    def _refuse_plain(self, head: PlainHead, call: Call, match: Match | None, error: RequestError) -> None:
+        """Refuse a plain request that is whole, without the detour."""
+        self._consume(self._start + head.size + head.body_bytes)
+        self._write(self._dispatcher.refuse(call, error, match, head.method.decode()), keep_alive=head.keep_alive)
 
     def _read_plain_body(self, arriving: Arriving) -> None:
         data = memoryview(self._waiting)[self._start : self._start + arriving.missing]
@@ -475,6 +497,9 @@ class Connection(asyncio.Protocol):
         self._dropped += size
         if self._dropped > _LEAVING_BYTES:
             self.transport.abort()
+            return
+        self._pause_reading()
+        self.loop.call_later(_DROPPING_SECONDS, self._resume_reading)
 
     def _hold(self) -> None:
         """Count what waits here; the last thing that is done in a turn, as it may have to give way at once."""
@@ -495,7 +520,7 @@ class Connection(asyncio.Protocol):
             self.transport.pause_reading()
 
     def _resume_reading(self) -> None:
-        if self._is_paused and not self._has_ended:
+        if self._is_paused and not (self._has_ended or self.transport.is_closing()):
             self._is_paused = False
             self.transport.resume_reading()
 

@@ -116,6 +116,27 @@ def test_what_is_called_later_is_called_at_the_very_end_of_the_turn() -> None:
     assert order == ["accepted", "later", "accepted", "later"]
 
 
+def test_of_steps_that_may_take_long_one_is_taken_in_a_turn_and_after_all_that_is_answered_at_once() -> None:
+    order: list[str] = []
+
+    async def run() -> None:
+        turn, loop = new_turn(), asyncio.get_running_loop()
+        for name in "abc":
+            turn.enter(loop)
+            turn.wait(Asking(partial(turn.wait_behind, partial(order.append, f"slow {name}"))))
+        turn.enter(loop)
+        turn.wait(Asking(partial(order.append, "first")))
+        await asyncio.sleep(0)
+        turn.enter(loop)
+        turn.wait(Asking(partial(order.append, "second")))
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    asyncio.run(run())
+
+    assert order == ["first", "slow a", "second", "slow b", "slow c"]
+
+
 def test_what_is_to_be_done_soon_is_done_once_and_after_the_turn() -> None:
     order: list[str] = []
 

@@ -301,3 +301,37 @@ def test_between_two_requests_of_a_pipeline_others_have_their_turn() -> None:
         assert 1 <= len(wire.answers()) <= 3
 
     assert len(played(play).answers()) == 8
+
+
+def test_a_plain_request_waits_for_none_of_those_that_take_the_detour() -> None:
+    async def play(world: World, wire: Wire) -> None:
+        others = [world.connect() for _ in range(3)]
+        for number, other in enumerate(others):
+            other.sends(chunked(f"/early?n={number}", b"x"))
+        wire.sends(post("/echo?n=plain", b"x"))
+
+        await world.turn(*others, wire)
+
+        assert len(wire.answers()) == 1
+        await world.turn()
+        assert world.executed == ["plain", "0"]
+        await world.settle()
+        assert world.executed == ["plain", *"012"]
+
+    played(play)
+
+
+def test_what_is_sent_in_vain_is_read_with_pauses() -> None:
+    async def play(world: World, wire: Wire) -> None:
+        wire.sends(request("POST /echo?n=1", "Content-Length: 100001"))
+        await world.settle()
+        wire.sends(LARGE)
+        wire.sends(LARGE)
+
+        await world.turn(wire)
+
+        assert wire.is_dropped_from()
+        await world.settle()
+        assert not wire.coming
+
+    assert [answer.status for answer in played(play).answers()] == [413]

@@ -157,6 +157,10 @@ class Wire(Transport):
         if self._closing:
             self._loop.call_soon(self._end)
 
+    def is_dropped_from(self) -> bool:
+        """Whether what it has sent is still to be read, in a while, and dropped."""
+        return self.half_closed and not (self._reading or self.lost or self._closing) and bool(self.coming)
+
     def is_read(self) -> bool:
         """Have the server read one piece of what was sent; whether it did."""
         if self.lost or self._closing or not self._reading or not self.coming:
@@ -297,7 +301,7 @@ class World:
         """Let everything happen that is to happen without the clients."""
         quiet = 0
         while quiet < _QUIET_TURNS:
-            is_busy = bool(self._app.held)
+            is_busy = bool(self._app.held) or any(wire.is_dropped_from() for wire in self.wires)
             self.release()
             is_busy |= await self._turn(self.wires)
             quiet = 0 if is_busy else quiet + 1
