@@ -2,10 +2,11 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, TypeAdapter
 
 from app.engine.calls import Answer
 from app.engine.limits import Limits
@@ -181,6 +182,23 @@ async def test_what_was_answered_last_is_noted_at_the_end_of_the_service(
     assert before == {}
     assert sum(telemetry.live_figures("fashion-mnist")["predictions"].values()) == 1
     assert "/predict" in capfd.readouterr().err  # a line of the log, which is written by then
+
+
+async def test_fastapi_makes_nothing_of_its_routes_while_a_request_waits(
+    app: Service, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[object] = []
+    make = TypeAdapter.__init__
+
+    def note(adapter: TypeAdapter[Any], *arguments: Any, **named: Any) -> None:
+        made.append(arguments)
+        make(adapter, *arguments, **named)
+
+    async with app.router.lifespan_context(app):
+        monkeypatch.setattr(TypeAdapter, "__init__", note)
+        statuses = [(await client.get(path)).status_code for path in ("/nowhere", "/models", "/metrics")]
+
+    assert (statuses, made) == ([404, 200, 200], [])
 
 
 def predict_in_turn(app: Service) -> None:
