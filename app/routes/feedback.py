@@ -72,7 +72,7 @@ class _FeedbackRoute(ManyImagesRoute):
 
 router = APIRouter(tags=["classification"], route_class=_FeedbackRoute)
 
-_COMPUTING = Lock()  # threads that wait for the database may be several; those that decode images take turns
+_COMPUTING = Lock()  # threads that wait for the database may be several; those that read or decode take turns
 _LINES = (b"application/x-ndjson", b"application/ndjson", b"application/jsonl", b"application/x-jsonlines")
 _MAX_LABELS = 10_000  # by id, in one request: they take a second or two
 _MAX_MEMBERS = 8  # of a label, in the mean, and its lines; it has four, but may have commas in its text
@@ -99,11 +99,16 @@ def feedback(
     before anything is counted. What is acknowledged is kept.
     """
     content_type = call.header_fields.get(b"content-type", b"").lower().split(b";")[0].strip()
-    if content_type == b"application/json":
-        return _tell(parts, read_json(_labels(call), time.time()))
-    if content_type in _LINES:
-        return _tell(parts, read_lines(BytesIO(_labels(call)), time.time()))
+    if content_type == b"application/json" or content_type in _LINES:
+        with _COMPUTING:
+            told = _read_labels(call, in_lines=content_type in _LINES)
+        return _tell(parts, told)
     return _judge_all(call, parts, options)
+
+
+def _read_labels(call: Call, *, in_lines: bool) -> list[Label]:
+    content, now = _labels(call), time.time()
+    return read_lines(BytesIO(content), now) if in_lines else read_json(content, now)
 
 
 def _labels(call: Call) -> bytes:
