@@ -1,12 +1,14 @@
 """What one attacker of each kind does to a good client on a connection of its own: `SECURITY.md`'s promises, measured.
 
-    python -m benchmarks.reliability.attackers                       # some 9 minutes; one kind by --only pipelines
+    python -m benchmarks.reliability.attackers                       # some 10 minutes; one kind by --only pipelines
     python -m benchmarks.reliability.attackers --server ../base      # the service of another working tree
+    python -m benchmarks.reliability.attackers --floor               # and the least that two busy cores leave
 
 Server, attacker and good client share all cores. Each attack is made twice, on a service without keys and on one with
 keys of which the attacker has none. It has quiet figures of its own, measured before it in the same run, and ends after
-its seconds; then the memory has a minute to come back. Prints the rows of a table, and exits with 1 where a promise is
-broken.
+its seconds; then the memory has a minute to come back. The floor is the p99 of the same good client at another service,
+which nobody attacks, while the attack goes on: what it waits for there is the machine. Prints the rows of a table, and
+exits with 1 where a promise is broken.
 """
 
 import argparse
@@ -18,7 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -40,9 +42,9 @@ _PENDING_MIB = 128.0  # SOFTMAX_MAX_PENDING_BYTES
 _BACK_SECONDS = 60
 _WITH_KEYS = {"both": (False, True), "no": (False,), "yes": (True,)}
 _HEADER = (
-    "| attack | keys | quiet p99, ms | p99 | ratio | refused | quiet `/livez` | worst | MiB at rest | most | after "
-    "| kept |\n"
-    "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |"
+    "| attack | keys | quiet p99, ms | p99 | ratio | floor | refused | quiet `/livez` | worst | MiB at rest | most "
+    "| after | kept |\n"
+    "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |"
 )
 
 
@@ -61,17 +63,20 @@ def main() -> None:
     parser.add_argument("--keys", choices=("both", "no", "yes"), default="both", help="whether a key is set")
     parser.add_argument("--seconds", type=float, default=4, help="of each attack, and of quiet before it")
     parser.add_argument("--server", type=Path, default=Path(), help="working tree whose service is attacked")
+    parser.add_argument("--floor", action="store_true", help="also ask a service that nobody attacks")
     arguments = parser.parse_args()
     print(describe_machine(), _HEADER, sep="\n", flush=True)
-    kept = [
-        _measure(name, arguments.server, arguments.seconds, with_keys=with_keys)
-        for with_keys in _WITH_KEYS[arguments.keys]
-        for name in arguments.only or ATTACKS
-    ]
+    with _server(arguments.server, with_keys=False) if arguments.floor else nullcontext((None, None)) as (beside, _):
+        kept = [
+            _measure(name, arguments.server, arguments.seconds, beside, with_keys=with_keys)
+            for with_keys in _WITH_KEYS[arguments.keys]
+            for name in arguments.only or ATTACKS
+        ]
     sys.exit(not all(kept))
 
 
-def _measure(name: str, tree: Path, seconds: float, *, with_keys: bool) -> bool:
+def _measure(name: str, tree: Path, seconds: float, beside: int | None, *, with_keys: bool) -> bool:
+    """Attack the service of a working tree; `beside` is the port of one that is left alone."""
     with _server(tree, with_keys=with_keys) as (port, process):
         key = _KEY if with_keys else None
         _good_client(port, 1, key)  # all that is loaded at the first request
@@ -80,6 +85,7 @@ def _measure(name: str, tree: Path, seconds: float, *, with_keys: bool) -> bool:
         with _attack(name, port):
             time.sleep(0.5)
             attacked, most = _good_client_and_memory(port, seconds, key, process)
+            floor = f"{_good_client(beside, seconds, None).p99:.1f}" if beside is not None else "–"
         after = _memory_after(process, at_rest)
     ratio = attacked.p99 / quiet.p99
     kept = (
@@ -90,7 +96,7 @@ def _measure(name: str, tree: Path, seconds: float, *, with_keys: bool) -> bool:
     )
     print(
         f"| {name} | {'yes' if with_keys else 'no'} | {quiet.p99:.1f} | {attacked.p99:.1f} | {ratio:.1f} | "
-        f"{attacked.refused:,} | {quiet.livez_worst:.0f} | {attacked.livez_worst:.0f} | "
+        f"{floor} | {attacked.refused:,} | {quiet.livez_worst:.0f} | {attacked.livez_worst:.0f} | "
         f"{at_rest:.0f} | {most:.0f} | {after:.0f} | {'yes' if kept else '**no**'} |",
         flush=True,
     )

@@ -114,7 +114,7 @@ async def _compressed(port: int) -> None:
 
 async def _labels(port: int) -> None:
     """Ten thousand labels of answers that nobody knows, in lines of JSON, on four connections."""
-    lines = b"".join(b'{"id":"%020d","label":"Bag"}\n' % number for number in range(10_000))
+    lines = b"".join(b'{"id":"%028d","label":"Bag"}\n' % number for number in range(10_000))
     await asyncio.gather(*(_ask_on(port, _post(b"/feedback", lines, b"application/x-ndjson")) for _ in range(4)))
 
 
