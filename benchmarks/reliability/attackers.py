@@ -130,7 +130,7 @@ def _server(tree: Path, *, with_keys: bool) -> Iterator[tuple[int, psutil.Proces
 
 @contextmanager
 def _attack(name: str, port: int) -> Iterator[None]:
-    process = multiprocessing.get_context("spawn").Process(target=_run_attack, args=(name, port), daemon=True)
+    process = multiprocessing.get_context("fork").Process(target=_run_attack, args=(name, port), daemon=True)
     process.start()
     try:
         yield
@@ -174,7 +174,7 @@ def _good_client_and_memory(
 def _start_good_client(
     port: int, seconds: float, key: str | None, sender: Connection
 ) -> multiprocessing.process.BaseProcess:
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")
     process = context.Process(target=_run_good_client, args=(port, seconds, key, sender), daemon=True)
     process.start()
     return process
