@@ -32,7 +32,8 @@ _SECONDS_BETWEEN_WRITES = 0.5
 _MAX_SECONDS_BETWEEN_TRIES = 10.0  # while the database is away
 _SECONDS_TO_FINISH = 5.0
 _MAX_WAITING = 20_000  # rows, some 20 MB with pixels: more than a worker answers between two writes
-_MAX_TOGETHER = 2_000  # rows in one transaction: others want to write, too
+_MAX_TOGETHER = 128  # rows in one transaction: what the thread does in one go, answers wait for
+_REST_SECONDS = 0.004  # between two transactions, in which answers go on, and others write
 
 
 class Writer:
@@ -125,8 +126,12 @@ class Writer:
         if self._was_cut_short:
             settle_everything(self._database)
         self._was_cut_short = True
+        written: list[str] = []
         while self._rows or self._sums:
-            self._write_some()
+            written += self._write_some()
+            if self._rows:
+                self._stop.wait(_REST_SECONDS)
+        settle_waiting(self._database, written)
         self._was_cut_short = False
 
     @contextmanager
@@ -160,8 +165,8 @@ class Writer:
         for tally in tallies.values():
             self._sums.add_all(tally.sums())
 
-    def _write_some(self) -> None:
-        """One transaction; what is in it is taken out of the queue once it is committed."""
+    def _write_some(self) -> Sequence[str]:
+        """One transaction, and the ids in it; they are taken out of the queue once it is committed."""
         with self._lock:
             size = min(len(self._rows), _MAX_TOGETHER * COLUMNS)
             rows = self._rows[:size]
@@ -176,7 +181,8 @@ class Writer:
             if not self._rows:
                 still_answer = {(model.name, model.version) for model in self._tallies}
                 self._versions = {key: self._versions[key] for key in self._versions.keys() & still_answer}
-        settle_waiting(self._database, rows[::COLUMNS])
+        ids: Sequence[str] = rows[::COLUMNS]
+        return ids
 
     def _keep_writing(self) -> None:
         wait = _SECONDS_BETWEEN_WRITES

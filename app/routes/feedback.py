@@ -75,6 +75,7 @@ router = APIRouter(tags=["classification"], route_class=_FeedbackRoute)
 _COMPUTING = Lock()  # threads that wait for the database may be several; those that read or decode take turns
 _LINES = (b"application/x-ndjson", b"application/ndjson", b"application/jsonl", b"application/x-jsonlines")
 _MAX_LABELS = 10_000  # by id, in one request: they take a second or two
+_MANY_LABELS = 256  # of which writing is computing, too: four threads at it hold the event loop up twice as long
 _MAX_MEMBERS = 8  # of a label, in the mean, and its lines; it has four, but may have commas in its text
 _NO_ANSWERS = (
     "This service keeps no answers (SOFTMAX_RECORD=labels): what waits is counted only if another one on the same "
@@ -102,6 +103,8 @@ def feedback(
     if content_type == b"application/json" or content_type in _LINES:
         with _COMPUTING:
             told = _read_labels(call, in_lines=content_type in _LINES)
+            if len(told) > _MANY_LABELS:
+                return _tell(parts, told)
         return _tell(parts, told)
     return _judge_all(call, parts, options)
 
