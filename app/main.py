@@ -248,7 +248,7 @@ async def _lifespan(app: Service) -> AsyncIterator[dict[str, Dispatcher]]:
     torch.set_num_threads(1)  # the work of one request is too small to share out
     sys.setswitchinterval(_SWITCH_SECONDS)
     anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
-    methods_at({"type": "http", "method": "GET", "path": ""}, app.routes)  # FastAPI makes what it matches with but now
+    methods_at({"type": "http", "method": "GET", "path": ""}, app.routes)  # has FastAPI compile its routes now
     gc.collect()
     gc.freeze()  # what is loaded now stays: full collections need not walk it, and p99 keeps near p50
     parts: Parts = app.state.parts

@@ -40,11 +40,19 @@ def test_compose_hands_every_setting_to_the_service() -> None:
 
 
 def test_every_variable_of_compose_is_shown_with_its_default() -> None:
-    used = dict(re.findall(r"\$\{(\w+)-(.*?)\}", COMPOSE))
+    used = dict(re.findall(r"\$\{(\w+):?-(.*?)\}", COMPOSE))
 
     assert used.pop("SOFTMAX_ALLOW_ANONYMOUS") == "true"  # its ports are this machine's alone
     assert used.pop("SOFTMAX_ALLOWED_HOSTS") == "localhost,service"  # the second is what Prometheus asks
     assert used == {name: value for name, value in SHOWN.items() if not name.startswith("SOFTMAX_")}
+
+
+def test_whatever_reads_the_records_in_compose_has_room_for_temporary_files() -> None:
+    services = yaml.safe_load(COMPOSE)["services"]
+    readers = {name: service for name, service in services.items() if "records:/srv/var" in service.get("volumes", ())}
+
+    assert set(readers) == {"service", "learn", "decide"}
+    assert all("/tmp" in service["tmpfs"] for service in readers.values())  # noqa: S108 - the container's
 
 
 def test_compose_trains_on_a_gpu_or_says_why_not_and_has_room_for_its_threads() -> None:

@@ -12,7 +12,7 @@ python -m training learn fashion-mnist --once  # from recorded images and labels
 torchrun --nproc-per-node 2 -m training fit   # each minibatch split over two processes
 
 What a command works with is imported once its options have been read: torch takes seconds, which `--help` and a wrong
-option need not.
+option mostly need not.
 """
 
 import gc
@@ -29,7 +29,7 @@ import typer
 from training.data.known import entries
 from training.errors import RecipeError, TrainingError
 from training.fitting.recipes import ClassWeights, Recipe, Schedule
-from training.interruptions import Interruption, interruptible
+from training.interruptions import Interruption, held_back, interruptible
 from training.terminal import note, show_rows
 from training.torchrun import leads, local_rank
 
@@ -191,15 +191,15 @@ def sweep(
         from training.data.catalog import DataOptions
         from training.sweeps import Sweep
 
+        if save:
+            from training.jobs import job_of
+
     preparation = Preparation(resize=resize, invert=invert, center=center)
     options = DataOptions(dataset, data_dir, test_size, skip_unreadable, preparation=preparation)
     best = Sweep(
         base, rates, decays, seed_numbers, options, validation, device, more_epochs=epochs is None, as_json=as_json
     ).run()
     if save:
-        with _importing():
-            from training.jobs import job_of
-
         job_of(best, options, validation, device, out, as_json=as_json).run()
 
 
@@ -281,19 +281,22 @@ def evaluate(
 def _importing() -> Iterator[None]:
     """Leave garbage alone meanwhile: what is imported stays, and walks over it would take a second, also at the end.
 
+    Signals wait: packages in C drop exceptions while they import others.
+
     Raises:
         ImportError: whatever keeps packages from being imported.
     """
-    gc.disable()
-    try:
-        yield
-    except MemoryError as error:
-        raise ImportError("memory is used up") from error
-    except OSError as error:
-        raise ImportError(str(error)) from error
-    finally:
-        gc.freeze()
-        gc.enable()
+    with held_back():
+        gc.disable()
+        try:
+            yield
+        except MemoryError as error:
+            raise ImportError("memory is used up") from error
+        except OSError as error:
+            raise ImportError(str(error)) from error
+        finally:
+            gc.freeze()
+            gc.enable()
 
 
 def _numbers(option: str, text: str, kind: Callable[[str], _Number]) -> list[_Number]:
@@ -316,7 +319,7 @@ def run(name: str) -> None:
     except Interruption as one:
         note("interrupted.")
         sys.exit(one.exit_code)
-    except ImportError:
+    except ModuleNotFoundError:
         raise  # whoever called says what to install
     except TrainingError as error:
         note(f"error: {error}")

@@ -1,5 +1,6 @@
 """What people are told of failures, also of those that others raise."""
 
+import errno
 import re
 
 import torch
@@ -9,6 +10,7 @@ from training.errors import TrainingError
 
 __all__ = ["sentence_of"]
 
+_OF_OUTPUT = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EPIPE)
 _OUT_OF_MEMORY = re.compile(  # what torch, C++, the system's loader and matplotlib's extensions say of it
     r"you tried to allocate \d+ bytes|out of memory|bad_alloc|failed to map segment|annot allocate memory"
     r"|without (?:setting an exception|exception set)"
@@ -36,7 +38,8 @@ def _of_the_system(error: OSError) -> str:
         return str(error)  # a sentence of our own
     if isinstance(error.filename, str):
         return f"{error.filename}: {error.strerror}."
-    return f"the output can't be written: {error.strerror}."  # a descriptor has no name
+    what = "the output can't be written" if error.errno in _OF_OUTPUT else "reading or writing failed"
+    return f"{what}: {error.strerror}."  # of a descriptor, which has no name
 
 
 def _out_of_memory(found: str) -> str:

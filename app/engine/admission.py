@@ -99,7 +99,7 @@ class Gate:
         """Choose how many may wait in the next turn, by what was shed in this one."""
         self._share = 1.0
         self.has_shed = self._shed > 0
-        if self._shed > self._admitted:
+        if self._shed > self._admitted > 0:  # with none admitted, what was shed had waited since a turn before
             seconds = perf_counter() - self._clock.began
             room = self._admitted * max(1.0, _CROWDED * self._max_seconds / seconds)
             self._share = min(1.0, _SPARE * room / (self._admitted + self._shed))

@@ -1,9 +1,10 @@
-"""Turns of the event loop: sockets are read, what was plainly asked is answered, one thing more is done, and so on."""
+"""Turns of the event loop: sockets are read, what was plainly asked is answered, then some of the rest."""
 
 from asyncio import AbstractEventLoop
 from collections import deque
 from collections.abc import Callable
 from operator import attrgetter
+from time import perf_counter
 from typing import Any, Protocol
 
 from app.engine.admission import Gate
@@ -14,6 +15,8 @@ __all__ = ["Asking", "Turn"]
 
 _ADMITTED = attrgetter("admitted")
 _SOON_SECONDS = 0.002  # that what nobody waits for may wait for company; a lone client asks some five times meanwhile
+_BEHIND_SECONDS = 0.001  # of a turn for steps that may take long: at least one is taken,
+_MAX_BEHIND = 2  # and no more, as some of them begin a task, which takes its time before the next turn
 _MAX_READS = 2048  # sockets read in a turn: while a thousand can be read, libuv goes on reading, for up to a second
 
 
@@ -55,9 +58,9 @@ class Turn:
         self._waiting.append(asking)
 
     def wait_behind(self, step: Callable[[], None]) -> None:
-        """Take a step that may take long when the answers of a turn are written, one in a turn; it must not raise.
+        """Take a step that may take long when the answers of a turn are written, few in a turn; it must not raise.
 
-        However many such steps there are, whoever is answered at once waits for no more than one of them in each turn.
+        However many such steps there are, whoever is answered at once waits for no more than these in each turn.
         """
         self._behind.append(step)
 
@@ -86,13 +89,20 @@ class Turn:
             asking.take_turn()
         self._batch.finish()
         self._gate.end_turn()
-        if self._behind:
-            self._behind.popleft()()
+        self._take_behind()
         self.accept_waiting()
         while self._later:
             self._later.popleft()()
         if self._behind and self._loop is not None:
             self.enter(self._loop)  # the next turn comes, whether a socket can be read or not
+
+    def _take_behind(self) -> None:
+        """Take some of the steps that may take long."""
+        until = perf_counter() + _BEHIND_SECONDS
+        for _ in range(min(_MAX_BEHIND, len(self._behind))):
+            self._behind.popleft()()
+            if perf_counter() > until:
+                break
 
     def _in_order(self) -> list[Asking]:
         """Those that wait: first those to whom an answer is owed, then the others.

@@ -32,7 +32,7 @@ _SECONDS_BETWEEN_WRITES = 0.5
 _MAX_SECONDS_BETWEEN_TRIES = 10.0  # while the database is away
 _SECONDS_TO_FINISH = 5.0
 _MAX_WAITING = 20_000  # rows, some 20 MB with pixels: more than a worker answers between two writes
-_MAX_TOGETHER = 128  # rows in one transaction: what the thread does in one go, answers wait for
+_TOGETHER = 128  # rows in one transaction, or an eighth of many: what the thread does in one go, answers wait for
 _REST_SECONDS = 0.004  # between two transactions, in which answers go on, and others write
 
 
@@ -126,12 +126,14 @@ class Writer:
         if self._was_cut_short:
             settle_everything(self._database)
         self._was_cut_short = True
+        waiting = len(self._rows) // COLUMNS  # what comes meanwhile waits for the next time
         written: list[str] = []
-        while self._rows or self._sums:
+        while len(written) < waiting or self._sums:
             written += self._write_some()
-            if self._rows:
+            if len(written) < waiting:
                 self._stop.wait(_REST_SECONDS)
-        settle_waiting(self._database, written)
+        if written:
+            settle_waiting(self._database, written)
         self._was_cut_short = False
 
     @contextmanager
@@ -168,7 +170,7 @@ class Writer:
     def _write_some(self) -> Sequence[str]:
         """One transaction, and the ids in it; they are taken out of the queue once it is committed."""
         with self._lock:
-            size = min(len(self._rows), _MAX_TOGETHER * COLUMNS)
+            size = COLUMNS * max(_TOGETHER, len(self._rows) // COLUMNS // 8)
             rows = self._rows[:size]
             versions = dict(self._versions)
         with self._database.transaction() as connection:

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from app import __version__
 from app.classifier import model_file
 from app.regular_files import IrregularFileError, read_regular_file
-from app.rollout.model_files import write
+from app.rollout.model_files import remove, write
 
 if TYPE_CHECKING:  # it imports torch
     from app.classifier.artifact import Artifact
@@ -70,12 +70,15 @@ class Proofs:
         known = self._known()
         kept = {digest: known[digest] for digest in sorted(digests) if digest in known}
         if kept != self._read():
+            self.forget_draft()
+            if self._file.is_dir():  # whatever stands there must not close the way back
+                remove(self._file)
             write(self._draft, orjson.dumps(_Written(__version__, kept)._asdict()))
             self._draft.replace(self._file)
 
     def forget_draft(self) -> None:
         """Remove what a process that was stopped had begun to write."""
-        self._draft.unlink(missing_ok=True)
+        remove(self._draft)
 
     def _load(self, path: Path, content: bytes) -> "Artifact":
         loaded = self._prove(path, content)

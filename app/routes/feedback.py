@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from io import BytesIO
 from threading import Lock
 from typing import Annotated, Any, NotRequired
@@ -73,6 +74,7 @@ class _FeedbackRoute(ManyImagesRoute):
 router = APIRouter(tags=["classification"], route_class=_FeedbackRoute)
 
 _COMPUTING = Lock()  # threads that wait for the database may be several; those that read or decode take turns
+_WRITING_MANY = Lock()
 _LINES = (b"application/x-ndjson", b"application/ndjson", b"application/jsonl", b"application/x-jsonlines")
 _MAX_LABELS = 10_000  # by id, in one request: they take a second or two
 _MANY_LABELS = 256  # of which writing is computing, too: four threads at it hold the event loop up twice as long
@@ -103,9 +105,8 @@ def feedback(
     if content_type == b"application/json" or content_type in _LINES:
         with _COMPUTING:
             told = _read_labels(call, in_lines=content_type in _LINES)
-            if len(told) > _MANY_LABELS:
-                return _tell(parts, told)
-        return _tell(parts, told)
+        with _WRITING_MANY if len(told) > _MANY_LABELS else nullcontext():
+            return _tell(parts, told)
     return _judge_all(call, parts, options)
 
 

@@ -72,6 +72,6 @@ def _keep(settings: Settings, decision: Decision) -> None:
 
 
 def _prove(path: Path, content: bytes) -> "Artifact":
-    """Prove a file of which no decision has; it takes some seconds."""
+    """Prove a file that no decision before has proven; it takes some seconds."""
     loaded: Artifact = importlib.import_module("app.classifier.artifact").prove(path, content)
     return loaded

@@ -116,8 +116,9 @@ def test_a_run_that_diverges_leaves_the_old_model_whole(
         (lambda: bytearray(2**60), "memory is used up"),
         (lambda: fail(torch.OutOfMemoryError, "CUDA out of memory. Tried to allocate 2 GiB."), "CUDA out of memory"),
         (lambda: fail(torch.AcceleratorError, "CUDA error: no kernel image is available"), "no kernel image"),
+        (lambda: Path("/proc/self/mem").read_bytes(), "reading or writing failed: Input/output error."),
     ],
-    ids=["host", "python", "gpu", "kernel"],
+    ids=["host", "python", "gpu", "kernel", "disk"],
 )
 def test_what_a_machine_lacks_is_one_sentence(
     training: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Callable[[], object], told: str

@@ -317,3 +317,25 @@ def _close(descriptor: int) -> None:
     """As `>&-` of a shell."""
     os.close(descriptor)
     setattr(sys, {1: "stdout", 2: "stderr"}[descriptor], None)
+
+
+def test_a_signal_that_comes_while_packages_are_imported_ends_the_command() -> None:
+    program = """
+import signal, sys
+
+class Finder:
+    def find_spec(self, name, path, target=None):
+        if name == "numpy._core.multiarray":  # which torch imports from C
+            sys.meta_path.remove(self)
+            signal.raise_signal(signal.SIGTERM)
+
+from training.command_line import run
+sys.meta_path.insert(0, Finder())
+sys.argv = ["training", "evaluate", "/nowhere"]
+run("python -m training")
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+
+    assert (result.returncode, result.stderr) == (143, "interrupted.\n")

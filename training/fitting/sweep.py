@@ -12,9 +12,8 @@ from training.fitting.scores import EpochScores
 
 __all__ = ["Ranked", "grid", "rank"]
 
-_MOST = (
-    10_000  # combinations that are fitted at once; of ten classes, their weights take 300 MB, and as much thrice more
-)
+# Combinations that are fitted at once; of ten classes, their weights take 300 MB, and as much thrice more.
+_MOST = 10_000
 
 
 @dataclass(frozen=True, slots=True)

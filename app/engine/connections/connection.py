@@ -153,10 +153,11 @@ class Connection(asyncio.Protocol):
 
     def end(self) -> None:
         """Answer what is not answered yet with the news that the service ends now."""
-        if self._deadlines.phase is not IDLE:
-            self._refuse(StoppingError("The service stops before the request was answered; send it again."))
-        else:
+        expects_nothing = not self._in_turn or self._waiting.startswith(b"HEAD ", self._start)  # that has a body
+        if self._deadlines.phase is IDLE and expects_nothing:
             self.leave()
+        else:
+            self._refuse(StoppingError("The service stops before the request was answered; send it again."))
 
     def abort(self) -> None:
         """Close it now, whatever waits."""
@@ -164,7 +165,7 @@ class Connection(asyncio.Protocol):
 
     def idle_since(self) -> float | None:
         """When its last answer was given; None: something is asked."""
-        return self._deadlines.idle_since()
+        return None if self._in_turn else self._deadlines.idle_since()
 
     def held_bytes(self) -> int:
         """How much it holds of what was read and is not answered, and of answers that the client has not taken."""
@@ -320,12 +321,8 @@ class Connection(asyncio.Protocol):
         if not self.admitted and self._shed_ordinary():
             return
         head = read_plain_head(data, self._start)
-        if head is None or head.size > self._limits.max_head_bytes or self._config.root_path:
-            left: Callable[[], None] | None = self._begin_detour
-        else:
-            left = self._begin_plain(head)
-        if left is not None:
-            self._take_behind(left)
+        if head is None or head.size > self._limits.max_head_bytes or not self._begin_plain(head):
+            self._take_behind(self._begin_detour)
 
     def _consume(self, end: int) -> None:
         self._start = end
@@ -333,10 +330,10 @@ class Connection(asyncio.Protocol):
             self._waiting = b""
             self._start = 0
 
-    def _begin_plain(self, head: PlainHead) -> Callable[[], None] | None:
-        """Answer a plain request, now or once its body is whole; what is given back is left to do instead."""
-        if self._dispatcher.answers_other_origins and b"origin" in head.fields:
-            return self._begin_detour
+    def _begin_plain(self, head: PlainHead) -> bool:
+        """Answer a plain request, now or once its body is whole; False: it must take the detour."""
+        if self._config.root_path or (self._dispatcher.answers_other_origins and b"origin" in head.fields):
+            return False
         body = self._start + head.size
         end = body + head.body_bytes
         match, call = None, None
@@ -347,14 +344,18 @@ class Connection(asyncio.Protocol):
             try:
                 self._dispatcher.check(head.method.decode() if match is None else match.method, call)
             except RequestError as error:
-                is_whole = end <= len(self._waiting)
-                return partial(self._refuse_plain, head, call, match, error) if is_whole else self._begin_detour
-            if match is None or head.body_bytes > match.max_bytes:
-                return self._begin_detour
-            if not match.route.is_light(call, head.body_bytes, match.named):
-                return self._begin_detour
+                if end > len(self._waiting):
+                    return False
+                self._take_behind(partial(self._refuse_plain, head, call, match, error))
+                return True
+            if (
+                match is None
+                or head.body_bytes > match.max_bytes
+                or not match.route.is_light(call, head.body_bytes, match.named)
+            ):
+                return False
         elif head.body_bytes > _FED_AT_ONCE:
-            return self._begin_detour
+            return False
         if end <= len(self._waiting):
             if call is not None:
                 call.content = memoryview(self._waiting)[body:end]
@@ -365,7 +366,7 @@ class Connection(asyncio.Protocol):
             self._arriving = Arriving(head, match, call)
             self._deadlines.enter(BODY)
             self._read_plain_body(self._arriving)
-        return None
+        return True
 
     def _refuse_plain(self, head: PlainHead, call: Call, match: Match | None, error: RequestError) -> None:
         """Refuse a plain request that is whole, without the detour."""
@@ -483,6 +484,8 @@ class Connection(asyncio.Protocol):
 
     def _miss(self, phase: Phase) -> None:
         """End what has taken too long."""
+        if phase is IDLE and self._in_turn:
+            return  # it waits for us
         if phase in (IDLE, LEAVING):
             self.transport.abort()
             return

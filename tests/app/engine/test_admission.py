@@ -195,3 +195,15 @@ def test_all_that_were_refused_are_told_in_the_log(
     told = [int(word) for record in caplog.records for word in record.getMessage().split() if word.isdigit()]
     assert len(told) == 2
     assert sum(told) == refused
+
+
+def test_what_was_shed_since_an_earlier_turn_keeps_nobody_of_the_next_one_out(
+    gate_and_turn: tuple[Gate, Turn],
+) -> None:
+    gate, turn = gate_and_turn
+
+    gate.count_shed()  # of a request that had waited
+    gate.end_turn()
+
+    turn.clock.reads = 100
+    assert all(gate.may_wait() for _ in range(100))

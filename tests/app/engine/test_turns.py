@@ -1,6 +1,7 @@
 """Calls of one turn of the event loop, classified together."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -116,14 +117,14 @@ def test_what_is_called_later_is_called_at_the_very_end_of_the_turn() -> None:
     assert order == ["accepted", "later", "accepted", "later"]
 
 
-def test_of_steps_that_may_take_long_one_is_taken_in_a_turn_and_after_all_that_is_answered_at_once() -> None:
+def test_of_steps_that_may_take_long_two_are_taken_in_a_turn_and_after_all_that_is_answered_at_once() -> None:
     order: list[str] = []
 
     async def run() -> None:
         turn, loop = new_turn(), asyncio.get_running_loop()
-        for name in "abc":
+        for name in "abcdefgh":
             turn.enter(loop)
-            turn.wait(Asking(partial(turn.wait_behind, partial(order.append, f"slow {name}"))))
+            turn.wait(Asking(partial(turn.wait_behind, partial(order.append, name))))
         turn.enter(loop)
         turn.wait(Asking(partial(order.append, "first")))
         await asyncio.sleep(0)
@@ -134,7 +135,29 @@ def test_of_steps_that_may_take_long_one_is_taken_in_a_turn_and_after_all_that_i
 
     asyncio.run(run())
 
-    assert order == ["first", "slow a", "second", "slow b", "slow c"]
+    assert order == ["first", *"ab", "second", *"cdefgh"]
+
+
+def test_no_step_is_taken_in_the_turn_of_one_that_took_long() -> None:
+    order: list[str] = []
+
+    def take_long(name: str) -> None:
+        order.append(name)
+        time.sleep(0.002)
+
+    async def run() -> None:
+        turn, loop = new_turn(), asyncio.get_running_loop()
+        for name in "ab":
+            turn.wait_behind(partial(take_long, name))
+        turn.enter(loop)
+        await asyncio.sleep(0)
+        turn.enter(loop)
+        turn.wait(Asking(partial(order.append, "plain")))
+        await asyncio.sleep(0)
+
+    asyncio.run(run())
+
+    assert order == ["a", "plain", "b"]
 
 
 def test_what_is_to_be_done_soon_is_done_once_and_after_the_turn() -> None:

@@ -10,10 +10,12 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app.records import writer
+from app.records.answer import write_answers
 from app.records.database import Database
 from app.records.errors import RecordsError, RecordsUnavailableError
 from app.records.records import Records
@@ -340,3 +342,27 @@ def test_no_pixel_is_on_the_disk_where_only_labels_are_kept(sqlite_url: str, liv
         records.writer.write()
 
         assert all(image[:16] not in path.read_bytes() for path in file.parent.iterdir())
+
+
+def test_writing_ends_while_more_and_more_is_answered(
+    sqlite_records: Records, live_model: LiveModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = threading.Event()
+
+    def write_while_more_comes(*arguments: Any) -> None:
+        write_answers(*arguments)
+        for _ in range(300):  # more than one transaction takes
+            give_answer(sqlite_records, live_model)
+        if stop.is_set():
+            pytest.fail("It never ends.")
+
+    monkeypatch.setattr(writer, "write_answers", write_while_more_comes)
+    for _ in range(300):
+        give_answer(sqlite_records, live_model)
+    timer = threading.Timer(20, stop.set)
+    timer.start()
+
+    sqlite_records.writer.write()
+
+    timer.cancel()
+    assert 300 <= rows(sqlite_records.database) < 600

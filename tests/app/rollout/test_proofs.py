@@ -158,3 +158,14 @@ def test_only_what_is_named_is_remembered(folder: Path, tmp_path: Path, proving:
 
 def digest(folder: Path) -> str:
     return sha256((folder / artifact.FILE_NAME).read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("name", [".proven.json", ".proven.new"])
+def test_whatever_stands_in_the_place_of_proofs_leaves_the_way_back_open(promoted: Path, name: str) -> None:
+    previous = whole_version(promoted / PREVIOUS)
+    (promoted / name).unlink(missing_ok=True)
+    (promoted / name).mkdir()
+
+    model_folder(promoted, artifact.prove).roll_back("the command line")
+
+    assert whole_version(promoted) == previous

@@ -42,6 +42,7 @@ KINDS: tuple[Callable[[str], bytes], ...] = (
     lambda n: chunked(f"/held?n={n}", b"\r\n" * 500, b"\r\n\r\n" * 60),
     lambda n: b"\r" + b"\n\r" * 500 + b"\n" + post(f"/echo?n={n}", b"behind many empty lines"),
 )
+PATIENT = replace(LIMITS, turn_seconds=60)
 SHORT_OF_MEMORY = replace(LIMITS, max_pending_bytes=40_000)  # some have to give way
 PHASES = (Phase.generate, Phase.shrink)
 ENDS: tuple[bytes, ...] = (
@@ -304,8 +305,8 @@ def test_between_two_requests_of_a_pipeline_others_have_their_turn() -> None:
 
 
 def test_a_plain_request_waits_for_none_of_those_that_take_the_detour() -> None:
-    async def play(world: World, wire: Wire) -> None:
-        others = [world.connect() for _ in range(3)]
+    async def play(world: World) -> None:
+        wire, *others = [world.connect() for _ in range(7)]
         for number, other in enumerate(others):
             other.sends(chunked(f"/early?n={number}", b"x"))
         wire.sends(post("/echo?n=plain", b"x"))
@@ -314,11 +315,30 @@ def test_a_plain_request_waits_for_none_of_those_that_take_the_detour() -> None:
 
         assert len(wire.answers()) == 1
         await world.turn()
-        assert world.executed == ["plain", "0"]
+        assert world.executed == ["plain", *"01"]
         await world.settle()
-        assert world.executed == ["plain", *"012"]
+        assert world.executed == ["plain", *"012345"]
 
-    played(play)
+    with_world(play, PATIENT)
+
+
+def test_who_waits_for_a_step_is_not_idle_and_is_told_that_the_service_ends() -> None:
+    async def play(world: World) -> None:
+        others = [world.connect() for _ in range(6)]
+        for number, other in enumerate(others[:-1]):
+            other.sends(chunked(f"/early?n={number}", b"x"))
+        others[-1].sends(request("HEAD /echo?n=5"))
+        await world.turn(*others)
+
+        assert all(wire.protocol.idle_since() is None for wire in others[-2:])
+        for wire in others[-2:]:
+            wire.protocol.end()
+
+        assert [answer.status for answer in others[-2].answers()] == [503]
+        assert others[-1].got == b""
+        assert others[-1].half_closed
+
+    with_world(play, PATIENT)
 
 
 def test_what_is_sent_in_vain_is_read_with_pauses() -> None:
