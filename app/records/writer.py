@@ -32,7 +32,8 @@ _SECONDS_BETWEEN_WRITES = 0.5
 _MAX_SECONDS_BETWEEN_TRIES = 10.0  # while the database is away
 _SECONDS_TO_FINISH = 5.0
 _MAX_WAITING = 20_000  # rows, some 20 MB with pixels: more than a worker answers between two writes
-_TOGETHER = 128  # rows in one transaction, or an eighth of many: what the thread does in one go, answers wait for
+_TOGETHER = 128  # rows in one transaction: what the thread does in one go, answers wait for
+_SHARE_TOGETHER = 24  # or one in so many of those that wait, where there are too many for that
 _REST_SECONDS = 0.004  # between two transactions, in which answers go on, and others write
 
 
@@ -170,7 +171,7 @@ class Writer:
     def _write_some(self) -> Sequence[str]:
         """One transaction, and the ids in it; they are taken out of the queue once it is committed."""
         with self._lock:
-            size = COLUMNS * max(_TOGETHER, len(self._rows) // COLUMNS // 8)
+            size = COLUMNS * max(_TOGETHER, len(self._rows) // COLUMNS // _SHARE_TOGETHER)
             rows = self._rows[:size]
             versions = dict(self._versions)
         with self._database.transaction() as connection:
