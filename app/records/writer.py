@@ -180,7 +180,7 @@ class Writer:
             add_to_database(self._database, connection, self._sums)
         self._sums = Sums()
         with self._lock:
-            del self._rows[:size]
+            del self._rows[: len(rows)]  # more may have come since
             if not self._rows:
                 still_answer = {(model.name, model.version) for model in self._tallies}
                 self._versions = {key: self._versions[key] for key in self._versions.keys() & still_answer}

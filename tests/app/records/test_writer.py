@@ -366,3 +366,19 @@ def test_writing_ends_while_more_and_more_is_answered(
 
     timer.cancel()
     assert 300 <= rows(sqlite_records.database) < 600
+
+
+def test_what_is_answered_while_few_rows_are_written_is_written_next(
+    sqlite_records: Records, live_model: LiveModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write_while_one_comes(*arguments: Any) -> None:
+        write_answers(*arguments)
+        give_answer(sqlite_records, live_model)
+
+    give_answer(sqlite_records, live_model)
+    with monkeypatch.context() as patched:
+        patched.setattr(writer, "write_answers", write_while_one_comes)
+        sqlite_records.writer.write()
+    sqlite_records.writer.write()
+
+    assert rows(sqlite_records.database) == 2
