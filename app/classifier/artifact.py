@@ -39,7 +39,7 @@ from app.classifier.model_file import FILE_NAME, read, version_of
 from app.classifier.pixel_statistics import PixelStatistics
 from app.classifier.softmax import PIXELS, SIDE, SoftmaxRegression, to_inputs
 
-__all__ = ["FILE_NAME", "Artifact", "load", "prove", "read", "replace_files", "save", "serialize", "version_of"]
+__all__ = ["FILE_NAME", "Artifact", "load", "prove", "replace_files", "save", "serialize"]
 
 _METADATA_KEY = "softmax_serving"
 _CHECKSUM_KEY = "sha256"

@@ -1,31 +1,19 @@
 """Decisions about models, kept in the database."""
 
-import logging
-
 import orjson
 from sqlalchemy import insert, select
 
 from app.records.database import Database
 from app.records.decision import Decision
-from app.records.errors import RecordsError
 from app.records.schema import decisions
 
-__all__ = ["keep_decision", "read_decisions", "write_decision"]
-
-logger = logging.getLogger(__name__)
-
-
-def keep_decision(database: Database, decision: Decision) -> None:
-    """Write a decision down, once; where that can't be done, into the log."""
-    try:
-        if decision not in read_decisions(database, decision.model):
-            write_decision(database, decision)
-    except RecordsError as error:
-        logger.error("%s The decision is kept here alone: %s", error, decision)
+__all__ = ["read_decisions", "write_decision"]
 
 
 def write_decision(database: Database, decision: Decision) -> None:
-    """Keep a decision, whatever happens afterwards; raises RecordsUnavailableError where it can't be."""
+    """Keep a decision, once, whatever happens afterwards; raises RecordsUnavailableError where it can't be."""
+    if decision in read_decisions(database, decision.model):
+        return
     values = decision._replace(evidence=orjson.dumps(decision.evidence).decode())._asdict()
     with database.transaction(durable=True) as connection:
         connection.execute(insert(decisions).values(values))

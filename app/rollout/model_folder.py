@@ -25,6 +25,7 @@ from pydantic import TypeAdapter, ValidationError
 from app.classifier.errors import ModelFileError
 from app.classifier.model_file import FILE_NAME
 from app.records.decision import Decision
+from app.records.errors import RecordsError
 from app.regular_files import IrregularFileError, read_regular_file
 from app.rollout.errors import (
     BusyError,
@@ -63,9 +64,9 @@ class ModelFolder:
 
         Args:
             path: the model's folder; its name is the model's.
-            keep: writes a decision down and never raises; one that was interrupted may be handed over twice.
-            prove: proves what was read of a model file, `artifact.prove`; a rollback calls it only for a file of which
-                no decision has.
+            keep: writes a decision down, or raises RecordsError; one that was interrupted may be handed over twice.
+            prove: proves what was read of a model file, `artifact.prove`; a rollback calls it only for a file that no
+                decision before has proven.
             min_accuracy: models of a lower test accuracy are not let in; None: all are.
         """
         self.path = path
@@ -223,10 +224,8 @@ class ModelFolder:
             evidence = weigh()
             before, after = digest_of(self._outgoing), digest_of(self._incoming)
             decision = Decision(time.time(), self.path.name, who, action, evidence, before or None, after)
-            self._proofs.remember({before, after})
             write(self._draft, orjson.dumps(decision._asdict()))
         except BaseException:
-            self._proofs.forget_draft()
             for undecided in (self._outgoing, self._incoming, self._draft):
                 remove(undecided)
             raise
@@ -249,7 +248,11 @@ class ModelFolder:
         later = digest_of(self._challenger) not in {decision.to_sha256, ""}  # another challenger has come meanwhile
         if decision.action == "promotion" and not later:
             remove_model(self._challenger)
-        self._keep(decision)
+        self._proofs.remember({decision.from_sha256, decision.to_sha256})
+        try:
+            self._keep(decision)
+        except RecordsError as error:
+            logger.error("%s The decision is kept here alone: %s", error, decision)
         self._journal.unlink()
 
     def _finish(self) -> Decision | None:
@@ -267,7 +270,6 @@ class ModelFolder:
                 "Model %s: the interrupted %s of %s is given up, as the model file has been replaced since.",
                 *(decision.model, decision.action, _version(decision)),
             )
-        self._proofs.forget_draft()
         for undecided in (self._journal, self._arriving, self._incoming, self._outgoing, self._draft):
             remove(undecided)
         return None

@@ -3,7 +3,8 @@
 A proof takes torch, whose import takes seconds; to see that a file still has the bytes that were proven takes none.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from app import __version__
 from app.classifier import model_file
 from app.regular_files import IrregularFileError, read_regular_file
-from app.rollout.model_files import remove, write
+from app.rollout.model_files import remove
 
 if TYPE_CHECKING:  # it imports torch
     from app.classifier.artifact import Artifact
@@ -45,7 +46,6 @@ class Proofs:
             prove: proves what was read of a model file.
         """
         self._file = file
-        self._draft = file.with_suffix(".new")
         self._prove = prove
         self._proven: dict[str, float] = {}  # by this process, as they are written down
 
@@ -61,24 +61,17 @@ class Proofs:
             known = self._load(path, content).metadata.evaluation.accuracy
         return model_file.version_of(content), known
 
-    def remember(self, digests: Iterable[str]) -> None:
+    def remember(self, digests: Container[object]) -> None:
         """Write down, for the next process, which of these files are proven, and forget all others.
 
-        Raises:
-            OSError: it can't be written; what was remembered stays.
+        Where that can't be done nothing is remembered: whoever needs a proof makes it anew.
         """
-        known = self._known()
-        kept = {digest: known[digest] for digest in sorted(digests) if digest in known}
-        if kept != self._read():
-            self.forget_draft()
-            if self._file.is_dir():  # whatever stands there must not close the way back
-                remove(self._file)
-            write(self._draft, orjson.dumps(_Written(__version__, kept)._asdict()))
-            self._draft.replace(self._file)
-
-    def forget_draft(self) -> None:
-        """Remove what a process that was stopped had begun to write."""
-        remove(self._draft)
+        kept = {digest: accuracy for digest, accuracy in self._known().items() if digest in digests}
+        if kept == self._read():
+            return
+        with suppress(OSError):
+            remove(self._file)  # it may be another user's, or no file
+            self._file.write_bytes(orjson.dumps(_Written(__version__, kept)._asdict()))
 
     def _load(self, path: Path, content: bytes) -> "Artifact":
         loaded = self._prove(path, content)

@@ -9,7 +9,7 @@ from app.classifier import artifact
 from app.classifier.artifact import Artifact
 from app.records.database import Database
 from app.records.decision import Decision
-from app.records.decisions import keep_decision, read_decisions
+from app.records.decisions import read_decisions, write_decision
 from app.records.errors import RecordsError
 from app.records.pairs import read_number, read_pairs
 from app.records.windows import read_counts
@@ -34,7 +34,7 @@ class Rollouts:
             min_accuracy: models of a lower test accuracy are not let in; None: all are.
         """
         self._database = database
-        self._folders = ModelFolders(folder, partial(keep_decision, database), artifact.prove, min_accuracy)
+        self._folders = ModelFolders(folder, partial(write_decision, database), artifact.prove, min_accuracy)
 
     def challenge(self, name: str, file: Path) -> str:
         """Put a model file in the challenger's place; its version. Raises as `ModelFolder.challenge`."""

@@ -74,7 +74,7 @@ class _FeedbackRoute(ManyImagesRoute):
 router = APIRouter(tags=["classification"], route_class=_FeedbackRoute)
 
 _COMPUTING = Lock()  # threads that wait for the database may be several; those that read or decode take turns
-_WRITING_MANY = Lock()
+_WRITING_MANY = Lock()  # a second one, as few labels, and images, must not wait for the database that many wait for
 _LINES = (b"application/x-ndjson", b"application/ndjson", b"application/jsonl", b"application/x-jsonlines")
 _MAX_LABELS = 10_000  # by id, in one request: they take a second or two
 _MANY_LABELS = 256  # of which writing is computing, too: four threads at it hold the event loop up twice as long
@@ -102,9 +102,10 @@ def feedback(
     before anything is counted. What is acknowledged is kept.
     """
     content_type = call.header_fields.get(b"content-type", b"").lower().split(b";")[0].strip()
-    if content_type == b"application/json" or content_type in _LINES:
+    in_lines = content_type in _LINES
+    if in_lines or content_type == b"application/json":
         with _COMPUTING:
-            told = _read_labels(call, in_lines=content_type in _LINES)
+            told = _read_labels(call, in_lines=in_lines)
         with _WRITING_MANY if len(told) > _MANY_LABELS else nullcontext():
             return _tell(parts, told)
     return _judge_all(call, parts, options)

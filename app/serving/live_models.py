@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Literal, NamedTuple, TypeVar
 
-from app.classifier import artifact
+from app.classifier import artifact, model_file
 from app.classifier.errors import ModelFileError
 from app.serving.errors import NoSuchModelError, NotReadyError
 from app.serving.live_model import LiveModel
@@ -191,8 +191,8 @@ class LiveModels:
 
     def _load(self, place: Place, path: Path) -> LiveModel:
         """The model of a file; the one that is held, if it is of the same content, as after a promotion."""
-        content = artifact.read(path)
-        version = artifact.version_of(content)
+        content = model_file.read(path)
+        version = model_file.version_of(content)
         for held in self.versions(place.model).values():
             if held.version == version:
                 return held

@@ -10,11 +10,11 @@ from typing import Annotated
 
 import typer
 
-from app.classifier.artifact import FILE_NAME
+from app.classifier.model_file import FILE_NAME
 from app.rollout.errors import UnprovenError
 from app.rollout.rollouts import Rollouts
-from app.terminal.history import opened
-from app.terminal.rollback import REFUSED, WHO, ModelsFolder, Name, deciding, told
+from app.terminal.deciding import REFUSED, WHO, ModelsFolder, Name, deciding, told
+from app.terminal.keeping import opened
 
 __all__ = ["cli"]
 

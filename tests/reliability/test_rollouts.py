@@ -52,9 +52,7 @@ def test_promotions_and_rollbacks_under_full_load_fail_no_request(tmp_path: Path
         expected = expected_answer(service)
         with full_load(requests_of_every_kind(service)) as answers:
             for seed in range(1, rounds + 1):
-                save_model(tmp_path / "new", seed)
-                rollouts.challenge(NAME, tmp_path / "new" / artifact.FILE_NAME)
-                rollouts.promote(NAME, "the command line", force=True)
+                promote_another(rollouts, tmp_path / "new", seed)
                 wait_for_swaps(service, 2 * seed - 1)
                 expected |= expected_answer(service)
                 began = time.monotonic()
@@ -84,9 +82,7 @@ def test_a_rollback_in_the_terminal_is_what_a_running_service_answers_by(tmp_pat
     rollouts = Rollouts(models, Database(records))
     with running_service(models, 1, SOFTMAX_RECORDS=records) as service:
         first = version_of(service)
-        save_model(tmp_path / "new", seed=1)
-        rollouts.challenge(NAME, tmp_path / "new" / artifact.FILE_NAME)
-        rollouts.promote(NAME, "alice", force=True)
+        promote_another(rollouts, tmp_path / "new", seed=1)
         present = wait_for_another(service, first)
         for _ in range(10):
             began, used = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
@@ -105,6 +101,12 @@ def test_a_rollback_in_the_terminal_is_what_a_running_service_answers_by(tmp_pat
         f"{max(ended):.2f} s; CPU time of the command {median(cpu):.2f} s."
     )
     assert [(row.action, row.who) for row in history[:10]] == [("rollback", "the command line")] * 10
+
+
+def promote_another(rollouts: Rollouts, folder: Path, seed: int) -> None:
+    save_model(folder, seed)
+    rollouts.challenge(NAME, folder / artifact.FILE_NAME)
+    rollouts.promote(NAME, "alice", force=True)
 
 
 def version_of(service: Service) -> str:

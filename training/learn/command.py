@@ -17,6 +17,7 @@ from app.rollout.errors import RolloutError
 from app.serving.errors import ServingError
 from app.settings import Settings, complaints
 from training.errors import LearningError, TrainingError
+from training.failures import sentence_of
 from training.learn.learner import Learner, Look, Plan
 from training.terminal import note, print_json
 
@@ -61,7 +62,7 @@ def learn(plan: Plan, found: Settings, every: float | None, *, as_json: bool) ->
                 try:
                     _show(learner.look(), plan, as_json=as_json)
                 except _REFUSALS as error:
-                    note(f"error: {error} Tried again in {every:g} s.")
+                    note(f"error: {sentence_of(error) or error} Tried again in {every:g} s.")
         finally:
             learner.close()
 

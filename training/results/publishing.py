@@ -11,6 +11,7 @@ import torch
 
 from app.classifier import artifact
 from app.classifier.metadata import Learned, Metadata
+from app.classifier.model_file import version_of
 from training.data.datasets import Dataset, digests
 from training.fitting.recipes import Recipe
 from training.interruptions import held_back
@@ -59,7 +60,7 @@ def publish(folder: Path, measured: Measured, data: Dataset, origin: Origin) -> 
             | {folder / card.FILE_NAME: text.encode(errors="backslashreplace")}
             | {folder / artifact.FILE_NAME: content}
         )
-    return artifact.version_of(content)
+    return version_of(content)
 
 
 def _metadata(name: str, measured: Measured, data: Dataset, origin: Origin) -> Metadata:

@@ -109,6 +109,8 @@ def strange(path: Path, what: str) -> None:
     match what:
         case "a pipe":
             os.mkfifo(path)
+        case "a folder":
+            path.mkdir()
         case "too large":
             with path.open("wb") as file:
                 file.truncate(2**27)
@@ -117,7 +119,7 @@ def strange(path: Path, what: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "what", ["a pipe", "too large", "half", "[1, 2]", '{"service": "0.1.0", "accuracies": {"a": "b"}}']
+    "what", ["a pipe", "a folder", "too large", "half", "[1, 2]", '{"service": "0.1.0", "accuracies": {"a": "b"}}']
 )
 def test_what_remembers_nothing_is_no_proof_and_stops_nobody(promoted: Path, what: str, proving: Proving) -> None:
     previous = whole_version(promoted / PREVIOUS)
@@ -158,14 +160,3 @@ def test_only_what_is_named_is_remembered(folder: Path, tmp_path: Path, proving:
 
 def digest(folder: Path) -> str:
     return sha256((folder / artifact.FILE_NAME).read_bytes()).hexdigest()
-
-
-@pytest.mark.parametrize("name", [".proven.json", ".proven.new"])
-def test_whatever_stands_in_the_place_of_proofs_leaves_the_way_back_open(promoted: Path, name: str) -> None:
-    previous = whole_version(promoted / PREVIOUS)
-    (promoted / name).unlink(missing_ok=True)
-    (promoted / name).mkdir()
-
-    model_folder(promoted, artifact.prove).roll_back("the command line")
-
-    assert whole_version(promoted) == previous
