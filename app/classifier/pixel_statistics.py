@@ -87,10 +87,10 @@ class PixelStatistics:
 
     def warnings(self, images: Sequence[bytes], values: Tensor) -> list[WarningCode | None]:
         """The same for many images; values float32 [N, 784]."""
-        usual = (self.distances(values) <= self.limit).tolist()
+        distances = self.distances(values).tolist()
         return [
-            None if is_usual and not _is_blank(image) else self.warning(image, row)
-            for image, row, is_usual in zip(images, values, usual, strict=True)
+            None if distance <= self._limit and not _is_blank(image) else self.warning(image, values[number])
+            for number, (image, distance) in enumerate(zip(images, distances, strict=True))
         ]
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable
 from time import perf_counter
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import Depends
 
@@ -26,21 +26,21 @@ class Call:
         self.header_fields = header_fields  # by lower-case name
         self.request_id = request_id
         self.notes: dict[str, object] = {}  # what its line of the log says besides
-        self._afterwards: list[Callable[[], None]] = []
+        self._afterwards: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
 
     def answered(self, method: str, route: str, status: int) -> None:
         """Note how it was answered, now."""
         self.method, self.route, self.status = method, route, status
         self.seconds = perf_counter() - self.started
 
-    def afterwards(self, function: Callable[[], None]) -> None:
+    def afterwards(self, function: Callable[..., None], *arguments: Any) -> None:
         """Call a function soon after the answer is sent: nobody need wait for it."""
-        self._afterwards.append(function)
+        self._afterwards.append((function, arguments))
 
     def conclude(self) -> None:
         """Call what was to be called afterwards."""
-        for function in self._afterwards:
-            function()
+        for function, arguments in self._afterwards:
+            function(*arguments)
         self._afterwards.clear()  # which may hold this call: no circle is left to collect
 
 

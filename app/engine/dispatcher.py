@@ -125,7 +125,8 @@ class Dispatcher:
             self.access.check(method, call.path, call.header_fields)
         elif self._neighbors is not None:
             self._neighbors.check(method, call.path, call.header_fields)
-        if len(call.query) > _MAX_QUERY_BYTES or call.query.count(b"&") >= _MAX_QUERY_FIELDS:
+        query = call.query
+        if query and (len(query) > _MAX_QUERY_BYTES or query.count(b"&") >= _MAX_QUERY_FIELDS):
             raise LongQueryError(f"A query may have {_MAX_QUERY_BYTES:,} bytes and {_MAX_QUERY_FIELDS} fields.")
         for name in _LISTS:
             if len(call.header_fields.get(name, b"")) > MAX_LIST_BYTES:

@@ -62,9 +62,10 @@ def _split_usual(body: bytes | memoryview, boundary: bytes, max_parts: int) -> l
     parts = []
     for section in sections:
         head = _USUAL_HEAD.match(section)
-        if head is None or head.end() > _MAX_FIELD:
+        if head is None or (end := head.end()) > _MAX_FIELD:
             return None
-        parts.append(Upload(head[1], head[2] or b"", section[head.end() :]))
+        name, filename = head.groups(b"")
+        parts.append(Upload(name, filename, section[end:]))
     return parts if len(parts) <= max_parts else None
 
 
@@ -164,5 +165,6 @@ def boundary_of(content_type: bytes, others: str = "") -> bytes:
 
 def shown(text: bytes) -> str:
     """As an answer may repeat it: decoded, and not too much of it."""
-    decoded = text[:_MAX_SHOWN].decode("utf-8", "replace")
-    return decoded if len(text) <= _MAX_SHOWN else decoded + "…"
+    if len(text) <= _MAX_SHOWN:
+        return text.decode("utf-8", "replace")
+    return text[:_MAX_SHOWN].decode("utf-8", "replace") + "…"

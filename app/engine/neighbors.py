@@ -13,6 +13,7 @@ from app.engine.problems import ForeignRequestError
 __all__ = ["Neighbors"]
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_ORIGINS = frozenset({b"origin", b"sec-fetch-site"})  # fields that browsers alone send
 _FROM_ELSEWHERE = frozenset({b"cross-site", b"same-site"})
 
 
@@ -49,7 +50,7 @@ class Neighbors:
             raise ForeignRequestError(
                 f"The service is not asked as {host[:80].decode('latin-1')!r}; SOFTMAX_ALLOWED_HOSTS has its names."
             )
-        if method not in _SAFE_METHODS and self._is_from_elsewhere(headers, host):
+        if not _ORIGINS.isdisjoint(headers) and method not in _SAFE_METHODS and self._is_from_elsewhere(headers, host):
             raise ForeignRequestError("A page of another site asks; SOFTMAX_CORS_ORIGINS has those that may.")
 
     def _is_from_elsewhere(self, headers: dict[bytes, bytes], host: bytes) -> bool:

@@ -7,7 +7,7 @@ saves most of the work.
 import logging
 from collections.abc import Callable, Generator, Sequence
 from types import coroutine
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 __all__ = ["Batch", "Steps", "run_alone", "together"]
 
@@ -21,13 +21,8 @@ _FEW = 4  # calls in a turn: fewer are answered sooner one by one
 _MAX_ITEMS = 32  # in one call of the function; more would save little, and make the first of them wait
 
 
-class Wanted(NamedTuple):
-    """One item, and the function that takes a sequence of them."""
-
-    function: Callable[[Sequence[Any]], Sequence[Any]]
-    item: Any
-
-
+Function = Callable[[Sequence[Any]], Sequence[Any]]  # from items to as many results
+Wanted = tuple[Function, Any]  # and one of its items
 Steps = Generator[Wanted, Any, Result]  # a call that stops where it wants something made
 
 
@@ -39,25 +34,23 @@ def together(function: Callable[[Sequence[Item]], Sequence[Made]], item: Item) -
         function: from items to as many results, in their order.
         item: one of them.
     """
-    made: Made = yield Wanted(function, item)
+    made: Made = yield function, item
     return made
 
 
 def run_alone(steps: Steps[Result]) -> Result:
     """Take a call from its beginning to its end at once."""
     try:
-        wanted = next(steps)
+        function, item = next(steps)
         while True:
-            [made] = wanted.function((wanted.item,))
-            wanted = steps.send(made)
+            [made] = function((item,))
+            function, item = steps.send(made)
     except StopIteration as stop:
         result: Result = stop.value
         return result
 
 
-class _Stopped(NamedTuple, Generic[Result]):
-    steps: Steps[Result]
-    done: Callable[[Result | None], None]
+Done = Callable[[Result | None], None]
 
 
 class Batch(Generic[Result]):
@@ -65,15 +58,15 @@ class Batch(Generic[Result]):
 
     def __init__(self) -> None:
         self.expected = 0  # how many calls the turn has, of which some may want something made
-        self._waiting: dict[Callable[[Sequence[Any]], Sequence[Any]], list[tuple[Any, _Stopped[Result]]]] = {}
+        self._waiting: dict[Function, list[tuple[Any, Steps[Result], Done[Result]]]] = {}
         self._count = 0
 
-    def run(self, steps: Steps[Result], done: Callable[[Result | None], None]) -> None:
+    def run(self, steps: Steps[Result], done: Done[Result]) -> None:
         """Take a call to its end, alone or with others of its turn; `done` gets its result, or None where it fails."""
         if self.expected < _FEW:
             done(run_alone(steps))
             return
-        self._advance(_Stopped(steps, done), steps.send, None)
+        self._advance(steps, done, steps.send, None)
         if self._count >= _MAX_ITEMS:
             self.finish()
 
@@ -84,28 +77,28 @@ class Batch(Generic[Result]):
             for function, group in waiting.items():
                 self._make(function, group)
 
-    def _make(
-        self, function: Callable[[Sequence[Any]], Sequence[Any]], group: list[tuple[Any, _Stopped[Result]]]
-    ) -> None:
+    def _make(self, function: Function, group: list[tuple[Any, Steps[Result], Done[Result]]]) -> None:
         try:
-            made = function([item for item, _ in group])
+            made = function([item for item, _, _ in group])
         except Exception as error:  # noqa: BLE001 - each call makes an answer of it
-            for _, call in group:
-                self._advance(call, call.steps.throw, error)
+            for _, steps, done in group:
+                self._advance(steps, done, steps.throw, error)
         else:
-            for (_, call), result in zip(group, made, strict=True):
-                self._advance(call, call.steps.send, result)
+            for (_, steps, done), result in zip(group, made, strict=True):
+                self._advance(steps, done, steps.send, result)
 
-    def _advance(self, call: _Stopped[Result], resume: Callable[[Any], Wanted], value: object) -> None:
+    def _advance(
+        self, steps: Steps[Result], done: Done[Result], resume: Callable[[Any], Wanted], value: object
+    ) -> None:
         """To its end, or to the next item; what goes wrong with one call must not stop the others."""
         try:
             try:
                 function, item = resume(value)
             except StopIteration as stop:
-                call.done(stop.value)
+                done(stop.value)
             else:
-                self._waiting.setdefault(function, []).append((item, call))
+                self._waiting.setdefault(function, []).append((item, steps, done))
                 self._count += 1
         except Exception:
             logger.exception("A call could not be answered.")
-            call.done(None)
+            done(None)

@@ -89,7 +89,8 @@ class Turn:
             asking.take_turn()
         self._batch.finish()
         self._gate.end_turn()
-        self._take_behind()
+        if self._behind:
+            self._take_behind()
         self.accept_waiting()
         while self._later:
             self._later.popleft()()

@@ -6,7 +6,6 @@ Clients need not send a Content-Type: `tritonclient` sends none.
 
 from array import array
 from collections.abc import Callable, Mapping
-from functools import partial
 from time import perf_counter
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -285,7 +284,7 @@ def _infer(call: Call, parts: Parts, inferences: InferenceCounters, model: LiveM
     inferences.succeeded(
         model.name, images.shape[0], Durations(read - started, computed - read, perf_counter() - computed)
     )
-    call.afterwards(partial(_answered, parts, model, images, answers, ids))
+    call.afterwards(_answered, parts, model, images, answers, ids)
     return response
 
 

@@ -53,10 +53,10 @@ class RequestLog:
         """Note what has just been answered; nothing is written while the log is not `running`."""
         if not self._running:
             return
-        now = time()
+        alike = beginning(time(), "info", "request")
         with self._making:
             for one in answered:
-                self._add(self._render(_fields(now, one)))
+                self._add(self._render(alike | _fields(one)))
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -88,16 +88,16 @@ class RequestLog:
         self._lines, self._size = [], 0
 
 
-def _fields(moment: float, answered: Answered) -> dict[str, object]:
-    fields = beginning(moment, "info", "request")
-    fields["request_id"] = answered.request_id.decode("ascii")
-    fields["method"] = answered.method
-    fields["route"] = answered.route
-    fields["path"] = _plain(answered.path[:_MAX_PATH])
-    fields["status"] = answered.status
-    fields["duration_ms"] = int(answered.seconds * 1e6) / 1000  # rounding takes longer than all of this
-    fields.update(answered.notes)
-    return fields
+def _fields(answered: Answered) -> dict[str, object]:
+    return {
+        "request_id": answered.request_id.decode("ascii"),
+        "method": answered.method,
+        "route": answered.route,
+        "path": _plain(answered.path[:_MAX_PATH]),
+        "status": answered.status,
+        "duration_ms": int(answered.seconds * 1e6) / 1000,  # rounding takes longer than all of this
+        **answered.notes,
+    }
 
 
 def _plain(path: str) -> str:

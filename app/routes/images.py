@@ -156,7 +156,8 @@ def _files(call: Call, field: bytes, max_files: int, others: str = "") -> list[U
     if not files:
         names = ", ".join(repr(shown(part.field)) for part in sections) or "none"
         raise BadRequestError(f"The form has no part named {shown(field)!r}; it has {names}.")
-    _check_parts(sections, field)
+    if len(files) < len(sections):
+        _check_parts(sections, field)
     return files
 
 

@@ -1,6 +1,5 @@
 """`POST /predict`: one image file to its class probabilities."""
 
-from functools import partial
 from operator import itemgetter
 from typing import Annotated, TypeVar
 
@@ -31,7 +30,7 @@ async def predict(call: DepCall, parts: DepParts, options: Annotated[ImageOption
     model = parts.model(call, options.model, options.version)
     pixels = decode(parts, model, read_image(call), options)
     prediction = await together(model.predict_batch, pixels)
-    call.afterwards(partial(parts.ledger.note, model, [prediction], [pixels]))
+    call.afterwards(parts.ledger.note, model, [prediction], [pixels])
     complete(prediction, model, pixels, options)
     return shown(prediction, options.top_k)
 

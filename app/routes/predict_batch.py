@@ -1,6 +1,5 @@
 """`POST /predict/batch`: many image files to their class probabilities, in one matrix product."""
 
-from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -47,7 +46,7 @@ def predict_batch(call: DepCall, parts: DepParts, options: Annotated[ImageOption
     decoded = [decode_or_problem(parts, model, upload, options, len(uploads)) for upload in uploads]
     images = [image for image in decoded if isinstance(image, bytes)]
     made = model.predict_batch(images)
-    call.afterwards(partial(parts.ledger.note, model, made, images))
+    call.afterwards(parts.ledger.note, model, made, images)
     predictions = iter(made)
     answer: BatchAnswer = {"model": model.reference, "predictions": []}
     for image in decoded:

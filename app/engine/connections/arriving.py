@@ -2,6 +2,7 @@
 
 from app.engine.calls import Call
 from app.engine.connections.plain_requests import PlainHead
+from app.engine.connections.reading import Reading
 from app.engine.routes import Match
 
 __all__ = ["Arriving"]
@@ -22,8 +23,10 @@ class Arriving:
         """How much of it has come."""
         return self.head.size + len(self.body)
 
-    def take(self, data: memoryview) -> None:
-        """Add what has come, no more than was missing."""
+    def take(self, reading: Reading) -> None:
+        """Take what has come of it."""
+        data = memoryview(reading.data)[reading.start : reading.start + self.missing]
         if self.call is not None:
             self.body += data
         self.missing -= len(data)
+        reading.take(reading.start + len(data))

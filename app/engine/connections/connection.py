@@ -10,7 +10,6 @@ in two steps: it stops sending, and reads and drops for a while, so that the ref
 import asyncio
 import logging
 import math
-import re
 from asyncio import Transport
 from collections.abc import Callable
 from functools import lru_cache, partial
@@ -24,7 +23,8 @@ from app.engine.connections.arriving import Arriving
 from app.engine.connections.deadlines import BODY, HEAD, IDLE, LEAVING, WORK, Deadlines, Phase
 from app.engine.connections.detour import Detour
 from app.engine.connections.plain_requests import PlainHead, ordinary_post, read_plain_head
-from app.engine.connections.written import CLOSE, lines, shed_answer, whole_answer
+from app.engine.connections.reading import Reading
+from app.engine.connections.written import lines, shed_answer, whole_answer
 from app.engine.dispatcher import VARY, Dispatcher
 from app.engine.limits import Limits
 from app.engine.pending import TOO_MUCH
@@ -36,14 +36,9 @@ __all__ = ["Connection"]
 logger = logging.getLogger(__name__)
 
 _LEAVING_SECONDS = 30  # in which a client that still sends may take its last answer
-_LEAVING_BYTES = 32 * 2**20  # that it may send meanwhile
-_DROPPING_SECONDS = 0.002  # between two looks at what it sends: who sends in vain gets little of the machine
 _LAST_CHANCE_SECONDS = 0.25  # for what was sent before the client could know that the service stops
 _STOPPING_SECONDS = 1.0  # for clients to take their last answers then
-_FED_AT_ONCE = 65_536  # bytes of a body to the parser, in one turn
-_SECTIONS_AT_ONCE = 128  # pieces of a request to the parser, in one turn: an empty line ends one, wherever it stands
-_EMPTY_LINE = b"\r\n\r\n"  # ends a head, and a body in chunks
-_EMPTY_LINES = re.compile(rb"(?:\r\n)*+")  # that may stand before a request
+_SHED_BYTES = 65_536  # of a body, at most, that is read without the detour, only to be shed
 
 
 class Connection(asyncio.Protocol):
@@ -73,22 +68,17 @@ class Connection(asyncio.Protocol):
         self._limits = self._dispatcher.limits
         self._is_drawn = True  # by the lots that the gate draws among new requests
         self._vary = lines((VARY,)) if self._dispatcher.answers_other_origins else b""
-        self._waiting = b""  # what was read
-        self._start = 0  # of what is left of it
         self._arriving: Arriving | None = None
         self._detour: Detour | None = None
         self._keep_alive = True  # after the answer that is being made
         self._in_turn = False  # it waits for its turn
-        self._is_paused = False  # nothing is read
-        self._is_held = False  # the detour takes no more for now
         self._is_blocked = False  # the client takes nothing for now
         self._holds = False  # some of the bytes that wait
-        self._has_ended = False  # the client sends no more
         self._is_told = False  # that the server stops
-        self._dropped = 0  # bytes since it sends no more itself
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         self.transport = transport
+        self._reading = Reading(transport, self.loop)
         self._state.connections.add(self)  # type: ignore[arg-type]  # for uvicorn, one of its protocols
         self._deadlines = Deadlines(self.loop, _seconds(self._limits), self._miss, self.transport.get_write_buffer_size)
         self._crowd.welcome(self._state.connections)
@@ -108,12 +98,11 @@ class Connection(asyncio.Protocol):
         self._turn.enter(self.loop)
         phase = self._deadlines.phase
         if phase is LEAVING:
-            self._drop(len(data))
+            self._reading.drop(len(data))
             return
-        self._waiting = self._waiting[self._start :] + data if self._waiting else data
-        self._start = 0
-        if self._in_turn or phase is WORK or self._is_held or self._is_blocked:
-            self._pause_reading()
+        self._reading.add(data)
+        if self._in_turn or self._must_wait():
+            self._reading.pause()
             self._hold()
         elif phase is IDLE and not self._gate.may_wait():
             self._is_drawn = False
@@ -123,8 +112,8 @@ class Connection(asyncio.Protocol):
             self._ask()
 
     def eof_received(self) -> bool:
-        self._has_ended = True
-        is_busy = self._is_answering() or self._in_turn or bool(self._waiting and self._must_wait())
+        self._reading.has_ended = True
+        is_busy = self._is_answering() or self._in_turn or bool(self._reading.data and self._must_wait())
         return is_busy and self._deadlines.phase is not LEAVING
 
     def pause_writing(self) -> None:
@@ -153,8 +142,7 @@ class Connection(asyncio.Protocol):
 
     def end(self) -> None:
         """Answer what is not answered yet with the news that the service ends now."""
-        expects_nothing = not self._in_turn or self._waiting.startswith(b"HEAD ", self._start)  # that has a body
-        if self._deadlines.phase is IDLE and expects_nothing:
+        if self._deadlines.phase is IDLE and (self._asks_for_head() or not self._in_turn):
             self.leave()
         else:
             self._refuse(StoppingError("The service stops before the request was answered; send it again."))
@@ -171,7 +159,7 @@ class Connection(asyncio.Protocol):
         """How much it holds of what was read and is not answered, and of answers that the client has not taken."""
         arriving = self._arriving.held_bytes if self._arriving is not None else 0
         detour = self._detour.held_bytes if self._detour is not None else 0
-        return len(self._waiting) + arriving + detour + self.transport.get_write_buffer_size()
+        return len(self._reading.data) + arriving + detour + self.transport.get_write_buffer_size()
 
     def give_way(self) -> bool:
         """Let go of all of this, as too much waits; False: it is being answered."""
@@ -179,8 +167,8 @@ class Connection(asyncio.Protocol):
             self.transport.abort()
         elif self._deadlines.phase is WORK:
             return False
-        elif self._waiting.startswith(b"HEAD ", self._start):
-            self.leave()  # a refusal would have a body, which its client does not expect
+        elif self._asks_for_head():
+            self.leave()
         else:
             self._refuse(OverCapacityError(TOO_MUCH))
         return True
@@ -211,11 +199,9 @@ class Connection(asyncio.Protocol):
         return False
 
     def hold(self) -> None:
-        self._is_held = True
-        self._pause_reading()
+        self._reading.pause()
 
     def go_on(self) -> None:
-        self._is_held = False
         self._ask_again()
 
     def answered(self, *, keep_alive: bool) -> None:
@@ -226,24 +212,25 @@ class Connection(asyncio.Protocol):
         """Close in two steps (RFC 9112, 9.6): send nothing more, and read and drop what still comes."""
         if self.is_leaving():
             return
-        self._waiting = b""
+        self._reading.forget()
         self._arriving = None
         self._deadlines.enter(LEAVING)
         if self._detour is not None:
             self._detour.abandon()
-        if self._has_ended or not self.transport.can_write_eof():
+        if self._reading.has_ended or not self.transport.can_write_eof():
             self.transport.close()
             return
         self.transport.write_eof()
         self._crowd.begin_leaving(self)
-        self._resume_reading()
+        self._reading.resume()
         if self._is_told:
             self.loop.call_later(_STOPPING_SECONDS, self.transport.abort)
 
     # What is read
 
     def _must_wait(self) -> bool:
-        return self._deadlines.phase is WORK or self._is_held or self._is_blocked
+        is_full = self._detour is not None and self._detour.is_full()
+        return is_full or self._is_blocked or self._deadlines.phase is WORK
 
     def _ask(self) -> None:
         """Go on in this turn; between two turns, in the next one."""
@@ -256,11 +243,12 @@ class Connection(asyncio.Protocol):
 
     def _ask_again(self, *, in_turn: bool = False) -> None:
         """Go on in the next turn, where there is something to go on with."""
-        if not (self._waiting or self._is_paused or self._has_ended):
+        reading = self._reading
+        if not (reading.data or reading.is_paused or reading.has_ended):
             return  # as nearly always: there is nothing
         if self._in_turn or self._must_wait() or self.is_leaving():
             return
-        if not self._waiting:
+        if not reading.data:
             self._rest()
         elif in_turn:
             self._in_turn = True
@@ -298,10 +286,14 @@ class Connection(asyncio.Protocol):
 
     def _rest(self) -> None:
         """Wait for more; where there will be none, the connection is at its end."""
-        if not self._has_ended:
-            self._resume_reading()
+        if not self._reading.has_ended:
+            self._reading.resume()
         elif not self._is_answering():
             self.leave()
+
+    def _asks_for_head(self) -> bool:
+        """Whether a refusal would have a body that its client does not expect."""
+        return self._reading.data.startswith(b"HEAD ", self._reading.start)
 
     def _is_answering(self) -> bool:
         """Whether an answer is made, or was begun before the request was whole."""
@@ -310,31 +302,24 @@ class Connection(asyncio.Protocol):
 
     def _begin(self) -> None:
         """Begin with the next request, if its head is there."""
-        data = self._waiting
-        if data.startswith(b"\r\n", self._start):
-            self._start += len(_EMPTY_LINES.match(data, self._start)[0])  # type: ignore[index]  # it matches nothing, too
-        if self._start == len(data):
-            self._consume(len(data))
+        reading = self._reading
+        reading.skip_empty_lines()
+        if not reading.data:
             self._rest()
             return
         self.admitted = self._is_drawn and self._gate.admits()
         if not self.admitted and self._shed_ordinary():
             return
-        head = read_plain_head(data, self._start)
+        head = read_plain_head(reading.data, reading.start)
         if head is None or head.size > self._limits.max_head_bytes or not self._begin_plain(head):
             self._take_behind(self._begin_detour)
-
-    def _consume(self, end: int) -> None:
-        self._start = end
-        if end == len(self._waiting):
-            self._waiting = b""
-            self._start = 0
 
     def _begin_plain(self, head: PlainHead) -> bool:
         """Answer a plain request, now or once its body is whole; False: it must take the detour."""
         if self._config.root_path or (self._dispatcher.answers_other_origins and b"origin" in head.fields):
             return False
-        body = self._start + head.size
+        reading = self._reading
+        body = reading.start + head.size
         end = body + head.body_bytes
         match, call = None, None
         if self.admitted or head.path in self._dispatcher.always_answered:
@@ -344,7 +329,7 @@ class Connection(asyncio.Protocol):
             try:
                 self._dispatcher.check(head.method.decode() if match is None else match.method, call)
             except RequestError as error:
-                if end > len(self._waiting):
+                if end > len(reading.data):
                     return False
                 self._take_behind(partial(self._refuse_plain, head, call, match, error))
                 return True
@@ -354,15 +339,15 @@ class Connection(asyncio.Protocol):
                 or not match.route.is_light(call, head.body_bytes, match.named)
             ):
                 return False
-        elif head.body_bytes > _FED_AT_ONCE:
+        elif head.body_bytes > _SHED_BYTES:
             return False
-        if end <= len(self._waiting):
+        if end <= len(reading.data):
             if call is not None:
-                call.content = memoryview(self._waiting)[body:end]
-            self._consume(end)
+                call.content = memoryview(reading.data)[body:end]
+            reading.take(end)
             self._answer(head, match, call)
         else:
-            self._consume(body)
+            reading.take(body)
             self._arriving = Arriving(head, match, call)
             self._deadlines.enter(BODY)
             self._read_plain_body(self._arriving)
@@ -370,13 +355,11 @@ class Connection(asyncio.Protocol):
 
     def _refuse_plain(self, head: PlainHead, call: Call, match: Match | None, error: RequestError) -> None:
         """Refuse a plain request that is whole, without the detour."""
-        self._consume(self._start + head.size + head.body_bytes)
+        self._reading.take(self._reading.start + head.size + head.body_bytes)
         self._write(self._dispatcher.refuse(call, error, match, head.method.decode()), keep_alive=head.keep_alive)
 
     def _read_plain_body(self, arriving: Arriving) -> None:
-        data = memoryview(self._waiting)[self._start : self._start + arriving.missing]
-        arriving.take(data)
-        self._consume(self._start + len(data))
+        arriving.take(self._reading)
         if not arriving.missing:
             self._arriving = None
             if arriving.call is not None:
@@ -399,10 +382,11 @@ class Connection(asyncio.Protocol):
 
     def _shed_ordinary(self) -> bool:
         """Shed a request that is like most, as cheaply as can be; there are many, or none would be shed."""
-        target = ordinary_post(self._waiting) if not (self._start or self._config.root_path) else None
+        reading = self._reading
+        target = ordinary_post(reading.data) if not (reading.start or self._config.root_path) else None
         if target is None:
             return False
-        self._waiting = b""
+        reading.forget()
         self._keep_alive = True
         self._shed(target, self._dispatcher.new_request_id())
         return True
@@ -431,20 +415,10 @@ class Connection(asyncio.Protocol):
         self._feed(self._detour)
 
     def _feed(self, detour: Detour) -> None:
-        """Give the detour what is there of its request, and a bounded amount of it in one turn."""
-        limit = self._start + _FED_AT_ONCE
-        sections_left = _SECTIONS_AT_ONCE
-        while sections_left and not (detour.is_whole or self._is_held or self._start >= limit):
-            sections_left -= 1
-            end = self._start + detour.missing if detour.missing else _end_of_section(self._waiting, self._start)
-            piece = self._waiting[self._start : end]
-            if not piece:
-                break
-            self._consume(self._start + len(piece))
-            detour.feed(piece)
+        is_more = detour.take(self._reading)
         if detour.is_whole:
             self._deadlines.enter(WORK)
-        elif self._start >= limit or not sections_left:
+        elif is_more:
             self._ask_again(in_turn=True)
 
     # What ends it
@@ -475,11 +449,12 @@ class Connection(asyncio.Protocol):
         self._write(self._dispatcher.refuse(call, error, match, method), keep_alive=False)
 
     def _write(self, answer: Answer, *, keep_alive: bool) -> None:
-        closes = CLOSE in answer.headers
-        is_last = not (closes or (keep_alive and not self._is_told))
-        self.transport.write(whole_answer(answer, tuple(self._state.default_headers), self._vary, is_last=is_last))
+        keep_alive = keep_alive and not self._is_told
+        default_headers = tuple(self._state.default_headers)
+        text, is_last = whole_answer(answer, default_headers, self._vary, keep_alive=keep_alive)
+        self.transport.write(text)
         self._state.total_requests += 1
-        self._finish(keep_alive=keep_alive and not closes)
+        self._finish(keep_alive=not is_last)
         self._ask_again(in_turn=True)
 
     def _miss(self, phase: Phase) -> None:
@@ -493,21 +468,12 @@ class Connection(asyncio.Protocol):
         self._refuse(SlowRequestError(f"{phase.value.capitalize()} did not arrive within {seconds:g} s."))
 
     def _close_if_idle(self) -> None:
-        if self._deadlines.phase is IDLE and not self._waiting:
+        if self._deadlines.phase is IDLE and not self._reading.data:
             self.transport.close()
-
-    def _drop(self, size: int) -> None:
-        self._dropped += size
-        if self._dropped > _LEAVING_BYTES:
-            self.transport.abort()
-            return
-        self._pause_reading()
-        self.loop.call_later(_DROPPING_SECONDS, self._resume_reading)
 
     def _hold(self) -> None:
         """Count what waits here; the last thing that is done in a turn, as it may have to give way at once."""
-        if 2 * self._start > len(self._waiting):  # what was consumed would be kept with what was not
-            self._waiting, self._start = self._waiting[self._start :], 0
+        self._reading.trim()
         if not self.transport.is_closing():
             self._holds = True
             self._pending.hold(self, self.held_bytes())
@@ -516,27 +482,6 @@ class Connection(asyncio.Protocol):
         if self._holds:
             self._holds = False
             self._pending.release(self)
-
-    def _pause_reading(self) -> None:
-        if not self._is_paused:
-            self._is_paused = True
-            self.transport.pause_reading()
-
-    def _resume_reading(self) -> None:
-        if self._is_paused and not (self._has_ended or self.transport.is_closing()):
-            self._is_paused = False
-            self.transport.resume_reading()
-
-
-def _end_of_section(data: bytes, start: int) -> int:
-    """How far a head, or a body in chunks, may be read so that nothing is read of what follows it.
-
-    Both end with an empty line: up to the first one, or to what may become one.
-    """
-    end = data.find(_EMPTY_LINE, start)
-    if end >= 0:
-        return end + len(_EMPTY_LINE)
-    return next(len(data) - size for size in (3, 2, 1, 0) if data.endswith(_EMPTY_LINE[:size]))
 
 
 @lru_cache(maxsize=4)

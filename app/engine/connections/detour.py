@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 
 from app.engine.connections.plain_requests import HOST, MAX_FIELDS
+from app.engine.connections.reading import Reading
 from app.engine.connections.written import lines
 from app.engine.front import ANSWERED, COUNTED, SHED
 from app.engine.problems import BadRequestError, HeadersTooLargeError, RequestError
@@ -23,6 +24,9 @@ __all__ = ["Detour", "Owner"]
 _VERSIONS = frozenset({"1.0", "1.1"})
 _ABSOLUTE = re.compile(rb"[a-z][a-z0-9+.-]*://([^/?#]*)", re.IGNORECASE)  # start of a target, as it is sent to a proxy
 _UPGRADE_FIELDS = frozenset({b"connection", b"upgrade", b"http2-settings"})
+_FED_AT_ONCE = 65_536  # bytes to the parser, in one turn
+_SECTIONS_AT_ONCE = 128  # pieces of a request to the parser, in one turn: an empty line ends one, wherever it stands
+_EMPTY_LINE = b"\r\n\r\n"  # ends a head, and a body in chunks
 _FREE_CHUNKS = 1024  # of a body, however small they are
 _BYTES_A_CHUNK = 64  # on average, at least, beyond these: each chunk costs as much time as some hundred bytes
 
@@ -103,6 +107,29 @@ class Detour(HttpToolsProtocol):
         self.headers = []
         self._in_head = True
         self._head_bytes = self._body_bytes = self._chunks = self._bytes_between = 0
+
+    def is_full(self) -> bool:
+        """Whether the application has enough to read for now."""
+        return self.flow.read_paused
+
+    def take(self, reading: Reading) -> bool:
+        """Read what waits of the request, a bounded amount of it; whether there is more to take now.
+
+        Raises:
+            RequestError: as `feed`.
+        """
+        limit = reading.start + _FED_AT_ONCE
+        for _ in range(_SECTIONS_AT_ONCE):
+            start = reading.start
+            if self.is_whole or self.is_full() or start >= limit:
+                break
+            end = start + self.missing if self.missing else _end_of_section(reading.data, start)
+            piece = reading.data[start:end]
+            if not piece:
+                return False
+            reading.take(start + len(piece))
+            self.feed(piece)
+        return not self.is_whole
 
     def feed(self, data: bytes) -> None:
         """Read more of the request, and nothing after it; the application is asked as soon as its head is whole.
@@ -245,6 +272,17 @@ class Detour(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
+
+
+def _end_of_section(data: bytes, start: int) -> int:
+    """How far a head, or a body in chunks, may be read so that nothing is read of what follows it.
+
+    Both end with an empty line: up to the first one, or to what may become one.
+    """
+    end = data.find(_EMPTY_LINE, start)
+    if end >= 0:
+        return end + len(_EMPTY_LINE)
+    return next(len(data) - size for size in (3, 2, 1, 0) if data.endswith(_EMPTY_LINE[:size]))
 
 
 def _check(method: bytes, version: str, fields: list[tuple[bytes, bytes]]) -> None:

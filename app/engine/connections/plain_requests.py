@@ -14,7 +14,7 @@ __all__ = ["HOST", "MAX_FIELDS", "PlainHead", "ordinary_post", "read_plain_head"
 _NAME = rb"[!#-'*+\-.^_`|~0-9A-Za-z]++"
 _HEAD = re.compile(
     rb"(GET|POST) (/[!$&-;=@-Z_a-z~]*+)(?:\?([!$-;=?-Z_a-z~]*+))? HTTP/1\.1"
-    rb"((?:\r\n%b: (?:[!-~][\t -~]*+)?+)*+)\r\n\r\n" % _NAME
+    rb"((?:\r\n%b: [!-~][\t -~]*+(?<![\t ]))*+)\r\n\r\n" % _NAME
 )
 _ORDINARY_FIELDS = (
     rb"(?:(?!(?i:connection: (?!keep-alive\r)|content-length:|expect:|host:|origin:|proxy-connection:|"
@@ -63,8 +63,6 @@ def read_plain_head(data: bytes, start: int = 0) -> PlainHead | None:
         or not _NEVER_PLAIN.isdisjoint(fields)
         or not length.isdigit()
         or len(length) > _MAX_LENGTH_DIGITS
-        or b" \r" in head[0]
-        or b"\t\r" in head[0]
     ):
         return None
     return PlainHead(method, path.decode("ascii"), query, fields, int(length), keep_alive, head.end() - start)

@@ -7,35 +7,37 @@ from http import HTTPStatus
 
 from app.engine.calls import Answer
 
-__all__ = ["CLOSE", "lines", "shed_answer", "whole_answer"]
+__all__ = ["lines", "shed_answer", "whole_answer"]
 
 Fields = tuple[tuple[bytes, bytes], ...]
 
-CLOSE = (b"connection", b"close")
+_CLOSE = (b"connection", b"close")
 _CLOSE_LINE = b"connection: close\r\n"
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 _BREAK = re.compile(rb"[\r\n\0]")
 
 
-def whole_answer(answer: Answer, default_headers: Fields, more: bytes, *, is_last: bool) -> bytes:
-    """All of an answer.
+def whole_answer(answer: Answer, default_headers: Fields, more: bytes, *, keep_alive: bool) -> tuple[bytes, bool]:
+    """All of an answer, and whether it is the last one of its connection.
 
     Args:
         answer: that is sent.
         default_headers: of the server.
         more: lines of the head.
-        is_last: of its connection, where its own headers do not say so.
+        keep_alive: whether others may follow, where its own headers do not say otherwise.
     """
-    return b"%b%b%bcontent-length: %d\r\n%b%bx-request-id: %b\r\n\r\n%b" % (
+    own_lines, closes = _cached_head(answer.headers)
+    text = b"%b%b%bcontent-length: %d\r\n%b%bx-request-id: %b\r\n\r\n%b" % (
         _STATUS_LINES[answer.status],
-        _cached_lines(default_headers),
+        _cached_head(default_headers)[0],
         more,
         len(answer.content),
-        _cached_lines(answer.headers),
-        _CLOSE_LINE if is_last else b"",
+        own_lines,
+        b"" if keep_alive or closes else _CLOSE_LINE,
         answer.request_id,
         answer.content,
     )
+    return text, closes or not keep_alive
 
 
 def shed_answer(template: Answer, default_headers: Fields, more: bytes, request_id: bytes, *, is_last: bool) -> bytes:
@@ -50,9 +52,9 @@ def lines(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def _cached_lines(fields: Fields) -> bytes:
-    """The same, of fields that are sent again and again."""
-    return lines(fields)
+def _cached_head(fields: Fields) -> tuple[bytes, bool]:
+    """The same of fields that are sent again and again, and whether they end the connection."""
+    return lines(fields), _CLOSE in fields
 
 
 @lru_cache(maxsize=4)
