@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Hashable
 from time import perf_counter
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeVarTuple
 
 from fastapi import Depends
 
 __all__ = ["Answer", "Call", "DepCall"]
+
+Arguments = TypeVarTuple("Arguments")
 
 
 class Call:
@@ -33,7 +35,7 @@ class Call:
         self.method, self.route, self.status = method, route, status
         self.seconds = perf_counter() - self.started
 
-    def afterwards(self, function: Callable[..., None], *arguments: Any) -> None:
+    def afterwards(self, function: Callable[[*Arguments], None], *arguments: *Arguments) -> None:
         """Call a function soon after the answer is sent: nobody need wait for it."""
         self._afterwards.append((function, arguments))
 

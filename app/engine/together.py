@@ -22,7 +22,7 @@ _MAX_ITEMS = 32  # in one call of the function; more would save little, and make
 
 
 Function = Callable[[Sequence[Any]], Sequence[Any]]  # from items to as many results
-Wanted = tuple[Function, Any]  # and one of its items
+Wanted = tuple[Function, Any]  # a function, and one of its items
 Steps = Generator[Wanted, Any, Result]  # a call that stops where it wants something made
 
 
@@ -50,7 +50,8 @@ def run_alone(steps: Steps[Result]) -> Result:
         return result
 
 
-Done = Callable[[Result | None], None]
+Done = Callable[[Result | None], None]  # gets the result, or None where the call failed
+_Stopped = tuple[Any, Steps[Result], Done[Result]]  # a call at an item that it wants something made of
 
 
 class Batch(Generic[Result]):
@@ -58,7 +59,7 @@ class Batch(Generic[Result]):
 
     def __init__(self) -> None:
         self.expected = 0  # how many calls the turn has, of which some may want something made
-        self._waiting: dict[Function, list[tuple[Any, Steps[Result], Done[Result]]]] = {}
+        self._waiting: dict[Function, list[_Stopped[Result]]] = {}
         self._count = 0
 
     def run(self, steps: Steps[Result], done: Done[Result]) -> None:
@@ -77,7 +78,7 @@ class Batch(Generic[Result]):
             for function, group in waiting.items():
                 self._make(function, group)
 
-    def _make(self, function: Function, group: list[tuple[Any, Steps[Result], Done[Result]]]) -> None:
+    def _make(self, function: Function, group: list[_Stopped[Result]]) -> None:
         try:
             made = function([item for item, _, _ in group])
         except Exception as error:  # noqa: BLE001 - each call makes an answer of it

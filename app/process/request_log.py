@@ -56,7 +56,7 @@ class RequestLog:
         alike = beginning(time(), "info", "request")
         with self._making:
             for one in answered:
-                self._add(self._render(alike | _fields(one)))
+                self._add(self._render(alike | _own_fields(one)))
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -88,7 +88,7 @@ class RequestLog:
         self._lines, self._size = [], 0
 
 
-def _fields(answered: Answered) -> dict[str, object]:
+def _own_fields(answered: Answered) -> dict[str, object]:
     return {
         "request_id": answered.request_id.decode("ascii"),
         "method": answered.method,

@@ -1,6 +1,7 @@
 """A server's end: what its clients still wait for is answered, and what is logged of it written."""
 
 import asyncio
+import logging
 import socket
 from typing import Protocol, cast
 
@@ -9,6 +10,8 @@ import uvicorn
 from app.process import logs
 
 __all__ = ["StoppingServer"]
+
+logger = logging.getLogger(__name__)
 
 _LAST_SECONDS = 1.0  # for clients to take their last answers
 _LOOKS = 20  # whether they have
@@ -35,7 +38,10 @@ class StoppingServer(uvicorn.Server):
     async def _end_connections(self) -> None:
         connections = self.server_state.connections
         for connection in list(connections):
-            cast(_Connection, connection).end()
+            try:
+                cast(_Connection, connection).end()
+            except Exception:  # of one, which must not keep the others from being told
+                logger.exception("A connection could not be ended.")
         for _ in range(_LOOKS):
             if not connections:
                 break

@@ -142,7 +142,9 @@ class Connection(asyncio.Protocol):
 
     def end(self) -> None:
         """Answer what is not answered yet with the news that the service ends now."""
-        if self._deadlines.phase is IDLE and (self._asks_for_head() or not self._in_turn):
+        if self.is_leaving():
+            return
+        if self._deadlines.phase is IDLE and not self._in_turn:
             self.leave()
         else:
             self._refuse(StoppingError("The service stops before the request was answered; send it again."))
@@ -167,8 +169,6 @@ class Connection(asyncio.Protocol):
             self.transport.abort()
         elif self._deadlines.phase is WORK:
             return False
-        elif self._asks_for_head():
-            self.leave()
         else:
             self._refuse(OverCapacityError(TOO_MUCH))
         return True
@@ -198,10 +198,10 @@ class Connection(asyncio.Protocol):
         self._gate.count_shed()
         return False
 
-    def hold(self) -> None:
+    def pause_reading(self) -> None:
         self._reading.pause()
 
-    def go_on(self) -> None:
+    def resume_reading(self) -> None:
         self._ask_again()
 
     def answered(self, *, keep_alive: bool) -> None:
@@ -229,8 +229,9 @@ class Connection(asyncio.Protocol):
     # What is read
 
     def _must_wait(self) -> bool:
-        is_full = self._detour is not None and self._detour.is_full()
-        return is_full or self._is_blocked or self._deadlines.phase is WORK
+        if self._deadlines.phase is WORK or self._is_blocked:
+            return True
+        return self._detour is not None and self._detour.is_full()
 
     def _ask(self) -> None:
         """Go on in this turn; between two turns, in the next one."""
@@ -290,10 +291,6 @@ class Connection(asyncio.Protocol):
             self._reading.resume()
         elif not self._is_answering():
             self.leave()
-
-    def _asks_for_head(self) -> bool:
-        """Whether a refusal would have a body that its client does not expect."""
-        return self._reading.data.startswith(b"HEAD ", self._reading.start)
 
     def _is_answering(self) -> bool:
         """Whether an answer is made, or was begun before the request was whole."""
@@ -415,10 +412,10 @@ class Connection(asyncio.Protocol):
         self._feed(self._detour)
 
     def _feed(self, detour: Detour) -> None:
-        is_more = detour.take(self._reading)
+        stopped_early = detour.take(self._reading)
         if detour.is_whole:
             self._deadlines.enter(WORK)
-        elif is_more:
+        elif stopped_early:
             self._ask_again(in_turn=True)
 
     # What ends it
@@ -446,15 +443,24 @@ class Connection(asyncio.Protocol):
         if detour is not None and detour.is_asking():
             method = detour.be_answered()
             match = self._dispatcher.routes.match(method.encode(), call.path)
-        self._write(self._dispatcher.refuse(call, error, match, method), keep_alive=False)
+        asks_for_head = self._asks_for_head()
+        answer = self._dispatcher.refuse(call, error, match, method)
+        self._write(answer, keep_alive=False, head_alone=asks_for_head)
 
-    def _write(self, answer: Answer, *, keep_alive: bool) -> None:
-        keep_alive = keep_alive and not self._is_told
+    def _asks_for_head(self) -> bool:
+        """Whether the answer to the request that is read, or is next, has no body (RFC 9110, 9.3.2)."""
+        if self._deadlines.phase is not IDLE:
+            return self._arriving is None and self._detour is not None and self._detour.asks_for_head()
+        self._reading.skip_empty_lines()
+        return self._reading.data.startswith(b"HEAD ", self._reading.start)
+
+    def _write(self, answer: Answer, *, keep_alive: bool, head_alone: bool = False) -> None:
         default_headers = tuple(self._state.default_headers)
-        text, is_last = whole_answer(answer, default_headers, self._vary, keep_alive=keep_alive)
-        self.transport.write(text)
+        may_follow = keep_alive and not self._is_told
+        text, keep_alive = whole_answer(answer, default_headers, self._vary, keep_alive=may_follow)
+        self.transport.write(text.removesuffix(answer.content) if head_alone else text)
         self._state.total_requests += 1
-        self._finish(keep_alive=not is_last)
+        self._finish(keep_alive=keep_alive)
         self._ask_again(in_turn=True)
 
     def _miss(self, phase: Phase) -> None:

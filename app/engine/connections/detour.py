@@ -48,10 +48,10 @@ class Owner(Protocol):
     def leave(self) -> None:
         """Send nothing more."""
 
-    def hold(self) -> None:
+    def pause_reading(self) -> None:
         """Feed nothing more for now."""
 
-    def go_on(self) -> None:
+    def resume_reading(self) -> None:
         """Feed what there is."""
 
     def answered(self, *, keep_alive: bool) -> None:
@@ -67,8 +67,8 @@ class _Line(Transport):
         self.write = owner.transport.write  # type: ignore[method-assign]  # straight on
         self.is_closing = owner.is_leaving  # type: ignore[method-assign]
         self.close = owner.leave  # type: ignore[method-assign]
-        self.pause_reading = owner.hold  # type: ignore[method-assign]
-        self.resume_reading = owner.go_on  # type: ignore[method-assign]
+        self.pause_reading = owner.pause_reading  # type: ignore[method-assign]
+        self.resume_reading = owner.resume_reading  # type: ignore[method-assign]
 
 
 class Detour(HttpToolsProtocol):
@@ -113,23 +113,25 @@ class Detour(HttpToolsProtocol):
         return self.flow.read_paused
 
     def take(self, reading: Reading) -> bool:
-        """Read what waits of the request, a bounded amount of it; whether there is more to take now.
+        """Read what waits of the request, a bounded amount of it; whether there may be more to read at once.
 
         Raises:
             RequestError: as `feed`.
         """
         limit = reading.start + _FED_AT_ONCE
         for _ in range(_SECTIONS_AT_ONCE):
+            if self.is_whole or self.is_full():
+                return False
             start = reading.start
-            if self.is_whole or self.is_full() or start >= limit:
-                break
+            if start >= limit:
+                return True
             end = start + self.missing if self.missing else _end_of_section(reading.data, start)
             piece = reading.data[start:end]
             if not piece:
                 return False
             reading.take(start + len(piece))
             self.feed(piece)
-        return not self.is_whole
+        return True
 
     def feed(self, data: bytes) -> None:
         """Read more of the request, and nothing after it; the application is asked as soon as its head is whole.
@@ -245,6 +247,10 @@ class Detour(HttpToolsProtocol):
     def path(self) -> str:
         """As it is written."""
         return self.url.partition(b"?")[0].decode("latin-1")
+
+    def asks_for_head(self) -> bool:
+        """Whether the answer has no body, as far as its method has come."""
+        return bool(self.url) and self.parser.get_method() == b"HEAD"
 
     def be_last(self) -> None:
         """Have the answer that is being made be the last."""

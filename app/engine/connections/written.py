@@ -18,18 +18,19 @@ _BREAK = re.compile(rb"[\r\n\0]")
 
 
 def whole_answer(answer: Answer, default_headers: Fields, more: bytes, *, keep_alive: bool) -> tuple[bytes, bool]:
-    """All of an answer, and whether it is the last one of its connection.
+    """All of an answer, and whether others may follow on its connection.
 
     Args:
         answer: that is sent.
         default_headers: of the server.
         more: lines of the head.
-        keep_alive: whether others may follow, where its own headers do not say otherwise.
+        keep_alive: whether others may, where its own headers do not say otherwise.
     """
-    own_lines, closes = _cached_head(answer.headers)
+    own_lines, closes = _cached_lines(answer.headers)
+    server_lines, _ = _cached_lines(default_headers)
     text = b"%b%b%bcontent-length: %d\r\n%b%bx-request-id: %b\r\n\r\n%b" % (
         _STATUS_LINES[answer.status],
-        _cached_head(default_headers)[0],
+        server_lines,
         more,
         len(answer.content),
         own_lines,
@@ -37,11 +38,11 @@ def whole_answer(answer: Answer, default_headers: Fields, more: bytes, *, keep_a
         answer.request_id,
         answer.content,
     )
-    return text, closes or not keep_alive
+    return text, keep_alive and not closes
 
 
 def shed_answer(template: Answer, default_headers: Fields, more: bytes, request_id: bytes, *, is_last: bool) -> bytes:
-    """The same of an answer that says the same to all but for the request's id, which stands where it has %b."""
+    """All of an answer that says the same to all but for the request's id, which stands where it has %b."""
     text, size = _shed_text(template, default_headers)
     return text % (more + _CLOSE_LINE if is_last else more, size + len(request_id), request_id, request_id)
 
@@ -52,8 +53,8 @@ def lines(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def _cached_head(fields: Fields) -> tuple[bytes, bool]:
-    """The same of fields that are sent again and again, and whether they end the connection."""
+def _cached_lines(fields: Fields) -> tuple[bytes, bool]:
+    """Fields that are sent again and again as they are sent, and whether they end the connection."""
     return lines(fields), _CLOSE in fields
 
 

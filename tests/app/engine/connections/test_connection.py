@@ -335,10 +335,47 @@ def test_who_waits_for_a_step_is_not_idle_and_is_told_that_the_service_ends() ->
             wire.protocol.end()
 
         assert [answer.status for answer in others[-2].answers()] == [503]
-        assert others[-1].got == b""
+        assert others[-1].got.startswith(b"HTTP/1.1 503 ")
+        assert others[-1].got.endswith(b"\r\n\r\n")  # a body is not expected
         assert others[-1].half_closed
 
     with_world(play, PATIENT)
+
+
+def test_who_is_answered_and_takes_leave_is_told_nothing_when_the_service_ends() -> None:
+    async def play(world: World, wire: Wire) -> None:
+        wire.sends(request("POST /echo?n=1", "Connection: close"))
+        await world.settle()
+        answered = wire.got
+
+        wire.protocol.end()
+
+        assert wire.got == answered
+        assert wire.half_closed
+
+    assert [answer.status for answer in played(play).answers()] == [200]
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        pytest.param([b"\r\n", b"HEAD /echo?n=1 HTTP/1.1\r\n"], id="of which a part has come"),
+        pytest.param([b"HEAD /held?n=1 HTTP/1.1\r\nHost: a\r\n\r\n"], id="that is being answered"),
+    ],
+)
+def test_a_refusal_of_a_request_for_a_head_has_no_body(pieces: list[bytes]) -> None:
+    async def play(world: World, wire: Wire) -> None:
+        for piece in pieces:
+            wire.sends(piece)
+            await world.turn(wire)
+        await world.turn(wire)
+
+        wire.protocol.end()
+
+        assert wire.got.startswith(b"HTTP/1.1 503 ")
+        assert wire.got.endswith(b"\r\n\r\n")
+
+    played(play)
 
 
 def test_what_is_sent_in_vain_is_read_with_pauses() -> None:

@@ -86,11 +86,11 @@ class Client(Transport):
     def leave(self) -> None:
         self.told.append("leave")
 
-    def hold(self) -> None:
-        self.told.append("hold")
+    def pause_reading(self) -> None:
+        self.told.append("pause")
 
-    def go_on(self) -> None:
-        self.told.append("go on")
+    def resume_reading(self) -> None:
+        self.told.append("resume")
 
     def answered(self, *, keep_alive: bool) -> None:
         self.kept_alive.append(keep_alive)
@@ -212,13 +212,13 @@ async def test_of_a_body_that_nobody_reads_yet_no_more_is_taken_until_it_is_read
 
     client.detour.feed(request("POST /", f"Content-Length: {4 * len(LARGE) + 1}"))
     client.detour.feed(LARGE * 4)
-    held = client.told.count("hold")
+    held = client.told.count("pause")
     await settle()
     client.detour.feed(b"x")
     await settle()
 
     assert held == 1
-    assert client.told[-1] == "go on"
+    assert client.told[-1] == "resume"
     assert application.body == LARGE * 4 + b"x"
 
 

@@ -15,6 +15,7 @@ class _Socket(Transport):
         self.is_gone = False
 
     def pause_reading(self) -> None:
+        assert self.is_read
         self.is_read = False
 
     def resume_reading(self) -> None:
@@ -74,8 +75,11 @@ async def test_what_is_sent_in_vain_is_read_now_and_then_and_not_without_end() -
 
 
 async def test_nothing_is_read_after_the_end() -> None:
-    reading, socket = await _reading()
-    reading.pause()
-    reading.has_ended = True
-    reading.resume()
-    assert not socket.is_read
+    for end in ("the client's", "ours"):
+        reading, socket = await _reading()
+        reading.pause()
+        reading.pause()
+        reading.has_ended = end == "the client's"
+        socket.is_gone = end == "ours"
+        reading.resume()
+        assert not socket.is_read
