@@ -10,7 +10,7 @@ TORCH_INDEX_URL ?=
 bin := .venv/bin
 pip := $(bin)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: help serve train test test-slow test-deploy test-ray test-uvicorn soak lint format audit sbom fuzz bench-training
+.PHONY: help serve train test test-page test-slow test-deploy test-ray test-uvicorn soak lint format audit sbom fuzz bench-training
 .PHONY: bench-serving bench-queueing loop constraints clean
 .DEFAULT_GOAL := help
 
@@ -26,8 +26,11 @@ train: .venv/train.done ## fit softmax regression to Fashion-MNIST (ARGS="--epoc
 test: .venv/dev.done .venv/schemas/kserve.done .venv/client-generator/done ## run the tests (ARGS="-k predict")
 	$(bin)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
+test-page: .venv/dev.done ## run the tests of the pages, in Chromium (ARGS="-k review")
+	$(bin)/python -m pytest -m "browser and not slow" --numprocesses 2 --dist loadfile $(ARGS)
+
 test-slow: .venv/dev.done ## run the tests that take a quarter of a minute each, or longer
-	$(bin)/python -m pytest -m slow $(ARGS)
+	$(bin)/python -m pytest -m slow --numprocesses 2 --dist loadfile $(ARGS)
 
 test-deploy: .venv/dev.done ## build the image and try docker-compose.yml on the Docker engine (ARGS="-k restart")
 	$(bin)/python -m pytest -m engine $(ARGS) tests/deploy
@@ -98,7 +101,7 @@ clean: ## remove the environment and all caches
 
 # A test makes a client of our OpenAPI description with it; it wants an older typer than ours.
 .venv/client-generator/done: .venv/dev.done
-	@$(bin)/python -m venv $(@D)
+	@$(bin)/python -m venv --clear $(@D)
 	@$(@D)/bin/python -m pip --disable-pip-version-check install --quiet openapi-python-client==0.29.1
 	@touch $@
 

@@ -17,6 +17,13 @@ DIGITS = tuple("0123456789")
 PARTS = ("bolt", "nut", "washer")
 
 
+@pytest.hookimpl(tryfirst=True)  # before those that are not asked for are left out
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.browser)
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     # module scope: while Playwright's synchronous API is open, asynchronous tests can't run

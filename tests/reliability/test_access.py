@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 from app.classifier import artifact
 from tests import drawings
 from tests.conftest import REPOSITORY, free_port, make_metadata, make_model, wait_until_it_answers
+from tests.preloaded import start
 
 KEY, OTHER, NEXT = "the-key-of-the-tests", "the-other-key-of-the-tests", "the-next-key-of-the-tests"
 ORIGIN = "https://shop.example"
@@ -42,17 +44,13 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     settings = {"HOST": "0.0.0.0", "MODELS_DIR": folder / "models", "API_KEYS": KEY, "API_KEYS_FILE": keys_file}  # noqa: S104 - what keys allow
     environment = {f"SOFTMAX_{name}": str(value) for name, value in settings.items()}
     with log.open("wb") as stderr:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "app", "--port", str(port)],
-            cwd=REPOSITORY,
-            env=os.environ | environment | {"SOFTMAX_CORS_ORIGINS": ORIGIN},
-            stderr=stderr,
-        )
+        environment = os.environ | environment | {"SOFTMAX_CORS_ORIGINS": ORIGIN}
+        process = start("app", "--port", str(port), environment=environment, stderr=stderr.fileno())
     try:
         wait_until_it_answers(f"http://127.0.0.1:{port}", process)
         yield Guarded(f"http://127.0.0.1:{port}", keys_file, log)
     finally:
-        process.terminate()
+        process.send_signal(signal.SIGTERM)
         process.wait(timeout=20)
 
 

@@ -91,7 +91,10 @@ def until(condition: Callable[[], bool], seconds: float = 30) -> float:
     return time.monotonic() - started
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=["1 worker", "2 workers"])
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(1, id="1 worker"), pytest.param(2, id="2 workers", marks=pytest.mark.slow)],
+)
 def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service as it is without settings."""
     with running_service(tmp_path_factory.mktemp("models"), request.param) as service:

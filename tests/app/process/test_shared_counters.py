@@ -64,6 +64,7 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
         yield service
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_removed_is_made_again_with_all_that_was_counted(workers: Workers) -> None:
     counted = workers.predicted()
     before = workers.processes()
@@ -75,6 +76,7 @@ def test_a_folder_that_is_removed_is_made_again_with_all_that_was_counted(worker
     assert workers.processes() == before
 
 
+@pytest.mark.slow
 def test_files_that_somebody_empties_end_no_worker_and_are_written_again(workers: Workers) -> None:
     counted = workers.predicted()
     before = workers.processes()
@@ -88,6 +90,7 @@ def test_files_that_somebody_empties_end_no_worker_and_are_written_again(workers
     assert workers.processes() == before
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_read_is_skipped(workers: Workers) -> None:
     counted = workers.predicted()
 

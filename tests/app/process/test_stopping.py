@@ -21,6 +21,7 @@ async def test_one_connection_that_cannot_be_ended_keeps_no_other_from_its_end()
     connections = server.server_state.connections
     connections.update(_Connection(server, fails=number % 2 == 0) for number in range(6))  # type: ignore[misc]
 
+    server.servers = []
     server.force_exit = True  # the time for them is over
     await server._wait_tasks_to_complete()  # noqa: SLF001 - as uvicorn does then
 

@@ -63,6 +63,7 @@ def wait_for(read: object, expected: float, seconds: float = 60) -> float:
     return value
 
 
+@pytest.mark.slow
 def test_whichever_worker_answers_the_counters_are_those_of_all(workers: str) -> None:
     before = gauge(workers, "softmax_predictions_total")
 
@@ -74,10 +75,12 @@ def test_whichever_worker_answers_the_counters_are_those_of_all(workers: str) ->
     assert sum(live["predictions"].values()) == before + 30
 
 
+@pytest.mark.slow
 def test_the_accuracy_is_not_added_up(workers: str) -> None:
     assert gauge(workers, "softmax_model_test_accuracy") == 0.9
 
 
+@pytest.mark.slow
 def test_a_killed_worker_leaves_the_gauges_keeps_its_counts_and_is_replaced(workers: str) -> None:
     before = gauge(workers, "softmax_predictions_total")
     victim = workers_of(launcher_at(workers))[0]
@@ -101,6 +104,7 @@ def test_the_folder_of_the_figures_goes_with_the_service(models_dir: Path, tmp_p
     assert not during[0].exists()
 
 
+@pytest.mark.slow
 def test_the_live_accuracy_is_that_of_all_workers(workers: str) -> None:
     label = httpx.post(f"{workers}/predict", files={"file": drawings.png()}).json()["label"]
     truths = [label] * 15 + [next(other for other in LABELS if other != label)] * 5
