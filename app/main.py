@@ -12,7 +12,7 @@ from typing import Any
 
 import anyio.to_thread
 import torch
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -30,7 +30,7 @@ from app.engine.limits import Limits
 from app.engine.neighbors import Neighbors
 from app.engine.openapi import add_schemas, require_key
 from app.engine.problems import Problem, RequestError
-from app.engine.routes import check_query, methods_at
+from app.engine.routes import methods_at
 from app.errors import PROBLEMS
 from app.open_inference import repository
 from app.open_inference import routes as open_inference
@@ -135,11 +135,11 @@ def create_app(settings: Settings | None = None) -> Service:
         summary="Class probabilities of 28×28 grayscale images, by softmax regression.",
         version=__version__,
         lifespan=_lifespan,
+        routes=_ROUTES,
         openapi_url=None,  # app.routes.page has it, and /docs
         redoc_url=None,
         servers=[{"url": "."}],  # beside this description, whatever prefix that has
         root_path_in_servers=False,
-        generate_unique_id_function=lambda route: route.name,
     )
     settings = settings or Settings()
     rollouts = Rollouts(settings.models_dir, Database(settings.records.get_secret_value()), settings.min_accuracy)
@@ -193,8 +193,6 @@ def create_app(settings: Settings | None = None) -> Service:
             allow_headers=(*_SENT_HEADERS, *settings.cors_headers),
             expose_headers=_READ_HEADERS,
         )
-    for router in _ROUTERS:
-        app.include_router(router, dependencies=[] if router is page.router else [Depends(check_query)])
     app.mount("/static/swagger-ui", page.swagger_ui)
     app.mount("/static", page.static_files)
     for kind in (
@@ -248,7 +246,6 @@ async def _lifespan(app: Service) -> AsyncIterator[dict[str, Dispatcher]]:
     torch.set_num_threads(1)  # the work of one request is too small to share out
     sys.setswitchinterval(_SWITCH_SECONDS)
     anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
-    methods_at({"type": "http", "method": "GET", "path": ""}, app.routes)  # has FastAPI compile its routes now
     gc.collect()
     gc.freeze()  # what is loaded now stays: full collections need not walk it, and p99 keeps near p50
     parts: Parts = app.state.parts
@@ -275,7 +272,7 @@ async def _lifespan(app: Service) -> AsyncIterator[dict[str, Dispatcher]]:
 
 async def _refuse(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        methods = methods_at(request.scope, [*request.app.routes, *_ROUTES])
+        methods = methods_at(request.scope, request.app.routes)
         error.headers = {"Allow": ", ".join(methods)}
     path = request.scope["path"].removeprefix(request.scope["root_path"])
     return PROBLEMS.response(error, path, request.scope["request_id"])

@@ -9,11 +9,13 @@ from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from inspect import signature
+from operator import attrgetter
 from typing import Any, NamedTuple, get_type_hints
 from urllib.parse import parse_qsl
 
+from fastapi import Depends
 from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, APIRouter
 from pydantic import BaseModel, ValidationError
 from starlette import routing
 from starlette.requests import Request
@@ -24,7 +26,7 @@ from app.engine.limits import Limits
 from app.engine.problems import BadRequestError
 from app.engine.spelling import check_names
 
-__all__ = ["BodilessRoute", "DirectRoute", "DirectRoutes", "Match", "check_query", "methods_at"]
+__all__ = ["BodilessRoute", "DirectRoute", "DirectRoutes", "Match", "Router", "methods_at"]
 
 
 class DirectRoute(APIRoute):
@@ -144,7 +146,19 @@ def methods_at(scope: Scope, routes: Iterable[routing.BaseRoute]) -> list[str]:
     return sorted(found | ({"HEAD"} if "GET" in found else set()))
 
 
-async def check_query(request: Request) -> None:
+class Router(APIRouter):
+    """Routes that refuse query parameters which they don't have; OpenAPI names their operations as we name functions.
+
+    They are made once, for however many applications: `FastAPI(routes=…)` takes them as they are, where
+    `include_router` makes each anew.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        check = [Depends(_check_query)]
+        super().__init__(dependencies=check, generate_unique_id_function=attrgetter("name"), **settings)
+
+
+async def _check_query(request: Request) -> None:
     """Refuse query parameters that a route of FastAPI's does not have, as direct routes refuse them.
 
     Raises:

@@ -5,18 +5,19 @@ What is unloaded stays so over restarts and in every worker, until it is loaded:
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import Depends, Path, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 
 from app.engine.openapi import problems
 from app.engine.problems import BadRequestError
+from app.engine.routes import Router
 from app.open_inference.bodies import check_json
 from app.open_inference.schemas import ProtocolProblem, RepositoryRequest
 from app.parts import DepAdministrator, DepParts
 from app.serving.errors import NotReadyError
 
-router = APIRouter(prefix="/v2/repository/models", tags=["Open Inference Protocol"])
+router = Router(prefix="/v2/repository/models", tags=["Open Inference Protocol"])
 
 ModelName = Annotated[str, Path(description="of the model's folder")]
 

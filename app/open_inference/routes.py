@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
-from fastapi import APIRouter, Depends, Header, Path, Request, Response
+from fastapi import Depends, Header, Path, Request, Response
 from pydantic import ValidationError
 from torch import Tensor
 
@@ -20,7 +20,7 @@ from app.engine import openapi
 from app.engine.calls import Call, DepCall
 from app.engine.limits import Limits
 from app.engine.problems import BadRequestError, RequestError
-from app.engine.routes import BodilessRoute, DirectRoute
+from app.engine.routes import BodilessRoute, DirectRoute, Router
 from app.open_inference.bodies import check_json, compress, split_body
 from app.open_inference.schemas import (
     IndexRequest,
@@ -68,9 +68,9 @@ class TensorRoute(DirectRoute):
         )
 
 
-router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
-direct_router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"], route_class=TensorRoute)
-probes = APIRouter(prefix="/v2", tags=["Open Inference Protocol"], route_class=BodilessRoute)
+router = Router(prefix="/v2", tags=["Open Inference Protocol"])
+direct_router = Router(prefix="/v2", tags=["Open Inference Protocol"], route_class=TensorRoute)
+probes = Router(prefix="/v2", tags=["Open Inference Protocol"], route_class=BodilessRoute)
 
 _LIGHT_JSON_BYTES = 32 * 1024
 _LIGHT_JSON_DIGITS = 5  # of its length, where binary tensors follow

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from app.classifier.picture import draw
 from app.engine.calls import Call, DepCall
 from app.engine.openapi import problems
+from app.engine.routes import Router
 from app.parts import DepParts
 from app.routes import bodies
 from app.routes.images import ExplainOptions, OneImageRoute, decode, read_image
@@ -31,7 +32,7 @@ def _wants_picture(call: Call) -> bool:
     return preferred(call.header_fields.get(b"accept", b"").decode("latin-1"), _MEDIA_TYPES) == "image/png"
 
 
-router = APIRouter(tags=["classification"], route_class=_ExplainRoute)
+router = Router(tags=["classification"], route_class=_ExplainRoute)
 
 
 @router.post(

@@ -7,7 +7,7 @@ from io import BytesIO
 from threading import Lock
 from typing import Annotated, Any, NotRequired
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import Field
 from typing_extensions import TypedDict
 
@@ -15,6 +15,7 @@ from app.engine.calls import Call, DepCall
 from app.engine.forms import Upload
 from app.engine.openapi import problems
 from app.engine.problems import ItemProblem
+from app.engine.routes import Router
 from app.parts import DepParts, Parts
 from app.records.errors import TooManyLabelsError
 from app.records.telling import Judged
@@ -71,7 +72,7 @@ class _FeedbackRoute(ManyImagesRoute):
         return False
 
 
-router = APIRouter(tags=["classification"], route_class=_FeedbackRoute)
+router = Router(tags=["classification"], route_class=_FeedbackRoute)
 
 _COMPUTING = Lock()  # threads that wait for the database may be several; those that read or decode take turns
 _WRITING_MANY = Lock()  # a second one, as few labels, and images, must not wait for the database that many wait for

@@ -6,12 +6,12 @@ And OPTIONS the same, by which HAProxy checks unless it is told otherwise.
 from typing import Annotated, NotRequired
 
 import orjson
-from fastapi import APIRouter, Response, status
+from fastapi import Response, status
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from app.engine.calls import DepCall
-from app.engine.routes import BodilessRoute
+from app.engine.routes import BodilessRoute, Router
 from app.parts import DepParts
 from app.serving.errors import NotReadyError
 
@@ -23,7 +23,7 @@ class Status(TypedDict):
     reason: NotRequired[Annotated[str, Field(description="why it is not ready")]]
 
 
-router = APIRouter(tags=["health"], route_class=BodilessRoute)
+router = Router(tags=["health"], route_class=BodilessRoute)
 
 _NOT_FOR_ALL = "Ask with a key for the reason, or read the log."
 

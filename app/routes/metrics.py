@@ -2,12 +2,13 @@
 
 from typing import Annotated, Literal, NotRequired
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import Header, Query, Response
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from app.classifier.metadata import Evaluation
 from app.engine.openapi import problems
+from app.engine.routes import Router
 from app.parts import DepParts, Parts
 from app.records.errors import RecordsError
 from app.records.figures import VersionFigures, WindowFigures
@@ -62,7 +63,7 @@ class Metrics(TypedDict):
     live: Annotated[Live, Field(description="in use")]
 
 
-router = APIRouter(tags=["metrics"])
+router = Router(tags=["metrics"])
 
 _PROMETHEUS_TYPES = ("text/plain", "application/openmetrics-text")
 

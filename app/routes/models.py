@@ -2,12 +2,13 @@
 
 from typing import Annotated, NotRequired
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from app.classifier.metadata import Metadata
 from app.engine.openapi import problems
+from app.engine.routes import Router
 from app.parts import DepParts
 from app.records.errors import RecordsError
 from app.rollout.comparison import Evidence, Fall
@@ -50,7 +51,7 @@ class ModelList(TypedDict):
     problem: NotRequired[Annotated[str, Field(description="why the models folder can't be read; absent where it can")]]
 
 
-router = APIRouter(prefix="/models", tags=["models"])
+router = Router(prefix="/models", tags=["models"])
 
 ModelName = Annotated[str, Path(description="of the model's folder")]
 

@@ -3,11 +3,12 @@
 from operator import itemgetter
 from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from app.classifier.softmax import SIDE
 from app.engine.calls import DepCall
 from app.engine.openapi import problems
+from app.engine.routes import Router
 from app.engine.together import together
 from app.parts import DepParts
 from app.routes import bodies
@@ -17,7 +18,7 @@ from app.serving.live_model import LiveModel
 
 Shown = TypeVar("Shown", Prediction, ExplanationReport)
 
-router = APIRouter(tags=["classification"], route_class=OneImageRoute)
+router = Router(tags=["classification"], route_class=OneImageRoute)
 
 
 @router.post(

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import Field
 from typing_extensions import TypedDict
 
@@ -11,6 +11,7 @@ from app.engine.calls import DepCall
 from app.engine.forms import Upload
 from app.engine.openapi import problems
 from app.engine.problems import ItemProblem, RequestError
+from app.engine.routes import Router
 from app.parts import DepParts, Parts
 from app.routes import bodies
 from app.routes.images import FittingOptions, ImageOptions, ManyImagesRoute, decode, read_images
@@ -31,7 +32,7 @@ class BatchAnswer(TypedDict):
     ]
 
 
-router = APIRouter(tags=["classification"], route_class=ManyImagesRoute)
+router = Router(tags=["classification"], route_class=ManyImagesRoute)
 
 
 @router.post(

@@ -3,12 +3,13 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from typing_extensions import TypedDict
 
 from app.engine.openapi import problems
+from app.engine.routes import Router
 from app.parts import DepParts
 from app.records.review import Reason, ToReview
 from app.routes.predict import rows
@@ -35,7 +36,7 @@ class Review(TypedDict):
     images: Annotated[list[ReviewImage], Field(description="in the order to show them in")]
 
 
-router = APIRouter(tags=["classification"])
+router = Router(tags=["classification"])
 
 
 @router.get("/review", responses=problems(404, 409, 503))

@@ -3,12 +3,13 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 from fastapi.concurrency import run_in_threadpool
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from app.engine.openapi import problems
+from app.engine.routes import Router
 from app.parts import DepAdministrator, DepParts
 from app.records.decision import Decision
 
@@ -34,7 +35,7 @@ class History(TypedDict):
     decisions: Annotated[list[DecisionReport], Field(description="the newest first")]
 
 
-router = APIRouter(prefix="/models", tags=["models"])
+router = Router(prefix="/models", tags=["models"])
 
 ModelName = Annotated[str, Path(description="of the model's folder")]
 

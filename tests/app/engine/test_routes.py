@@ -18,7 +18,7 @@ from starlette.types import Scope
 from app.engine.calls import Call, DepCall
 from app.engine.limits import Limits
 from app.engine.problems import BadRequestError
-from app.engine.routes import BodilessRoute, DirectRoute, DirectRoutes, check_query, methods_at
+from app.engine.routes import BodilessRoute, DirectRoute, DirectRoutes, Router, methods_at
 
 
 class Options(BaseModel):
@@ -173,14 +173,16 @@ def test_the_methods_of_a_path_are_those_of_all_its_routes(path: str, methods: l
 
 @pytest.mark.parametrize(("query", "status"), [("", 200), ("?own=1&shared=2", 200), ("?shred=2", 400), ("?own", 200)])
 async def test_a_route_of_fastapis_knows_its_parameters_and_those_that_it_depends_on(query: str, status: int) -> None:
-    application = FastAPI(dependencies=[Depends(check_query)])
+    router = Router()
 
     def depending(shared: str = "") -> str:
         return shared
 
-    @application.get("/items")
+    @router.get("/items")
     def items(given: Annotated[str, Depends(depending)], own: str = "") -> str:
         return given + own
+
+    application = FastAPI(routes=router.routes)
 
     @application.exception_handler(BadRequestError)
     def refuse(_request: Request, error: BadRequestError) -> PlainTextResponse:
