@@ -29,7 +29,7 @@ test: .venv/dev.done .venv/schemas/kserve.done .venv/client-generator/done ## ru
 test-page: .venv/dev.done ## run the tests of the pages, in Chromium (ARGS="-k review")
 	$(bin)/python -m pytest -m "browser and not slow" --numprocesses 2 --dist loadfile $(ARGS)
 
-test-slow: .venv/dev.done ## run the tests that take a quarter of a minute each, or longer
+test-slow: .venv/dev.done ## run the tests that take longer each, or need two workers
 	$(bin)/python -m pytest -m slow --numprocesses 2 --dist loadfile $(ARGS)
 
 test-deploy: .venv/dev.done ## build the image and try docker-compose.yml on the Docker engine (ARGS="-k restart")

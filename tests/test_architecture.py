@@ -131,6 +131,7 @@ def test_training_imports_nothing_that_computes_to_help_or_to_refuse_an_option(a
     assert imported_by_training([arguments], computing) == [[]]
 
 
+@pytest.mark.slow
 def test_a_training_command_imports_what_it_uses_and_no_more(tmp_path: Path) -> None:
     data = ["--data-dir", str(write_fashion_mnist(tmp_path, make_split(200), make_split(50, seed=1)))]
     sweep = ["sweep", *data, "--epochs", "1", "--lr", "0.1", "--weight-decay", "0", "--validation", "0.2"]

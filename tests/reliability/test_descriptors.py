@@ -6,6 +6,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.conftest import REPOSITORY, free_port, wait_until_it_answers
 from tests.reliability.sockets import connect, read_answer
@@ -13,6 +14,7 @@ from tests.reliability.sockets import connect, read_answer
 LIVE = b"GET /livez HTTP/1.1\r\nHost: s\r\n\r\n"
 
 
+@pytest.mark.slow
 def test_silent_connections_keep_nobody_out(models_dir: Path) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"

@@ -150,6 +150,7 @@ def test_a_body_that_comes_too_slowly_is_told_so_while_it_still_comes(server: st
         assert read_answer(client).status == 408
 
 
+@pytest.mark.slow
 def test_of_those_that_never_stop_only_so_many_are_kept(server: str) -> None:
     head = b"POST /nothing HTTP/1.1\r\nHost: s\r\nContent-Length: 100000000\r\nX-API-Key: " + KEY.encode() + b"\r\n\r\n"
     with ExitStack() as stack:

@@ -319,6 +319,7 @@ def _close(descriptor: int) -> None:
     setattr(sys, {1: "stdout", 2: "stderr"}[descriptor], None)
 
 
+@pytest.mark.slow
 def test_a_signal_that_comes_while_packages_are_imported_ends_the_command() -> None:
     program = """
 import signal, sys

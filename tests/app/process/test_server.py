@@ -69,7 +69,8 @@ def test_ctrl_c_ends_the_service_without_a_traceback(models_dir: Path) -> None:
     assert process.returncode == 0
 
 
-@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
 def test_it_says_that_it_runs_when_it_can_answer(models_dir: Path, workers: str) -> None:
     command = [sys.executable, "-m", "app", "--port", "0", "--models-dir", str(models_dir), "--workers", workers]
     with subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True) as process:

@@ -312,6 +312,7 @@ def with_little_room(bytes_left: int, act: Callable[[], Any]) -> None:
         os._exit(STOPPED if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EFBIG else 1)
 
 
+@pytest.mark.slow
 def test_where_there_is_no_room_to_write_down_a_decision_nothing_is_changed(folder: Path) -> None:
     save_model(folder / CHALLENGER, seed=2)
     before = versions(folder)

@@ -125,6 +125,7 @@ def test_pictures_of_files_with_one_name_are_refused_before_any_is_drawn(boot: P
     assert [entry.name for entry in boot.parent.glob("boot*")] == [boot.name]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_written_is_one_line(boot: Path, models_dir: Path) -> None:
     command = [sys.executable, "-m", "app", "explain", str(boot), "--models-dir", str(models_dir), "--picture"]
 
@@ -134,6 +135,7 @@ def test_what_cannot_be_written_is_one_line(boot: Path, models_dir: Path) -> Non
     assert result.stderr == f"error: [Errno 17] File exists: '{boot}'\n"
 
 
+@pytest.mark.slow
 def test_a_folder_without_models_is_told_once(boot: Path) -> None:
     command = [sys.executable, "-m", "app", "predict", str(boot), "--models-dir", str(boot)]
 
@@ -197,6 +199,7 @@ def test_an_unknown_model_or_label_is_refused_with_the_list(
     assert "fashion-mnist" in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_first", [True, False])
 def test_it_is_a_command_of_python_m_app(
     boot: Path,

@@ -138,6 +138,7 @@ def test_a_rollback_imports_nothing_slow_before_the_files_have_moved_and_torch_n
     assert "rollback" in rows[1]
 
 
+@pytest.mark.slow
 def test_the_commands_are_listed_beside_those_that_answer() -> None:
     listed = subprocess.run(
         [sys.executable, "-m", "app", "--help"], cwd=REPOSITORY, capture_output=True, text=True, check=True
